@@ -1,0 +1,54 @@
+"""Gives a pretrained language model new tokens, and teaches it to read them from itself.
+
+Names are resolved when they are first used, so that tokenizer work does not wait for torch.
+
+>>> import tokengraft as tg
+>>> "expand" in dir(tg)
+True
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tokengraft.alignment import align as align
+    from tokengraft.api import distill as distill
+    from tokengraft.api import evaluate as evaluate
+    from tokengraft.api import grow as grow
+    from tokengraft.api import initialise as initialise
+    from tokengraft.api import report as report
+    from tokengraft.config import RunConfig as RunConfig
+    from tokengraft.errors import TokengraftError as TokengraftError
+    from tokengraft.pipeline import Run as Run
+    from tokengraft.pipeline import expand as expand
+    from tokengraft.tokenizer import ExtendedTokenizer as ExtendedTokenizer
+    from tokengraft.tokenizer import NewToken as NewToken
+    from tokengraft.tokenizer import extend_tokenizer as extend_tokenizer
+
+_ROOMS = {
+    "ExtendedTokenizer": "tokenizer",
+    "NewToken": "tokenizer",
+    "Run": "pipeline",
+    "RunConfig": "config",
+    "TokengraftError": "errors",
+    "align": "alignment",
+    "distill": "api",
+    "evaluate": "api",
+    "expand": "pipeline",
+    "extend_tokenizer": "tokenizer",
+    "grow": "api",
+    "initialise": "api",
+    "report": "api",
+}
+
+__all__ = sorted(_ROOMS)  # pyrefly: ignore  (checked against the imports above by a test)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'tokengraft' has no attribute {name!r}")
+    return getattr(import_module(f"tokengraft.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_ROOMS)

@@ -1,0 +1,22 @@
+"""The small pretrained model that ships with tokengraft, the demo's settings, and the script that made the model."""
+
+from pathlib import Path
+from typing import Any
+
+MODEL_DIR = Path(__file__).parent / "model"
+"""Hugging Face directory of the bundled model: plain `AutoModelForCausalLM` and `AutoTokenizer` load it."""
+
+
+def demo_settings() -> dict[str, Any]:
+    """Settings of `tokengraft demo`, as a configuration file would hold them: sized for two cores and six minutes."""
+    return {
+        "model": str(MODEL_DIR),
+        "corpus": {"path": "demo:domain"},
+        "general": {"path": "demo:general"},
+        "out": "tokengraft-demo",
+        "tokens": {"size": 800},
+        "distill": {"steps": 200, "tokens_per_step": 2048, "max_length": 256},
+    }
+
+
+__all__ = ["MODEL_DIR", "demo_settings"]

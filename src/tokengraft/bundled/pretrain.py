@@ -1,0 +1,304 @@
+"""Trains the bundled model from nothing: `python -m tokengraft.bundled.pretrain --minutes 80 --out DIR`.
+
+A byte-level BPE tokenizer with the Llama-3 split pattern, then a small untied Llama, both on the standard library of the
+running interpreter and nothing else. Matrices learn by Muon, tables and norms by AdamW; the learning rate holds and then
+falls to zero (warm-up, plateau, decay), so that a budget of minutes or of steps gives a finished model. A stopped run goes
+on from its last checkpoint.
+"""
+
+import argparse
+import json
+import math
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch.nn import functional as F
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from tokengraft.corpus.python_sources import general_texts
+from tokengraft.evaluation.bits_per_byte import bits_per_byte, byte_windows
+
+SPLIT_PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+"""Llama-3's own pattern (the published `tokenizer.json`): letters with one mark before, digits by three, line ends kept."""
+
+BEGIN, END = "<|begin|>", "<|end|>"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that decides the result, written into the model card."""
+
+    vocabulary: int = 3072
+    hidden: int = 256
+    layers: int = 4
+    heads: int = 4
+    key_value_heads: int = 2
+    intermediate: int = 704
+    context: int = 512
+    rows: int = 8
+    matrix_rate: float = 5e-3
+    table_rate: float = 3e-3
+    weight_decay: float = 0.1
+    warmup: float = 0.02
+    decay: float = 0.35
+    seed: int = 0
+
+
+def train_tokenizer(texts: Sequence[str], size: int) -> Tokenizer:
+    """Byte-level BPE of `size` tokens whose first two ids are begin and end of text."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(SPLIT_PATTERN), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[BEGIN, END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer=trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BEGIN} $A", pair=f"{BEGIN} $A {BEGIN} $B", special_tokens=[(BEGIN, 0)]
+    )
+    return tokenizer
+
+
+def kept_tokenizer(out: Path, texts: Sequence[str], size: int) -> Tokenizer:
+    """The tokenizer that an earlier start of this run trained, else a new one, kept for later starts."""
+    path = out / "tokenizer.json"
+    if not path.exists():
+        train_tokenizer(texts, size).save(str(path))
+    return Tokenizer.from_file(str(path))
+
+
+def build_model(recipe: Recipe) -> LlamaForCausalLM:
+    """A Llama with an untied head and fresh weights."""
+    torch.manual_seed(recipe.seed)
+    config = LlamaConfig(
+        vocab_size=recipe.vocabulary,
+        hidden_size=recipe.hidden,
+        intermediate_size=recipe.intermediate,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.key_value_heads,
+        max_position_embeddings=recipe.context,
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=None,
+        tie_word_embeddings=False,
+        initializer_range=recipe.hidden**-0.5 / 2,
+        attn_implementation="sdpa",
+    )
+    return LlamaForCausalLM(config)
+
+
+def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> list[np.ndarray]:
+    """Each text as uint16 ids between begin and end."""
+    encodings = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    return [np.array([0, *encoding.ids, 1], dtype=np.uint16) for encoding in encodings]
+
+
+def training_rows(documents: list[np.ndarray], width: int, rows: int, seed: int, skip: int) -> Iterator[torch.Tensor]:
+    """Batches of `rows` × `width` ids without end: documents shuffled each epoch, joined, cut, and each row begun with BEGIN.
+
+    The first `skip` batches are passed over, so that a run which goes on sees what an unstopped one would have seen.
+    """
+    generator = random.Random(seed)
+    seen = 0
+    while True:
+        order = generator.sample(range(len(documents)), len(documents))
+        stream = np.concatenate([documents[index] for index in order])[generator.randrange(width) :]
+        count = len(stream) // (width - 1)
+        table = stream[: count * (width - 1)].reshape(count, width - 1)
+        table = np.concatenate([np.zeros((count, 1), np.uint16), table], axis=1)
+        table = table[generator.sample(range(count), count)]
+        for start in range(0, count - rows + 1, rows):
+            seen += 1
+            if seen > skip:
+                yield torch.from_numpy(table[start : start + rows].astype(np.int64))
+
+
+def build_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the blocks, AdamW for both tables and the norms."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
+    tables = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" not in name]
+    norms = [p for p in model.parameters() if p.ndim == 1]
+    muon = torch.optim.Muon(
+        matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
+    )
+    adam = torch.optim.AdamW(
+        [
+            {"params": tables, "lr": recipe.table_rate, "weight_decay": 0.01},
+            {"params": norms, "lr": recipe.table_rate, "weight_decay": 0.0},
+        ],
+        betas=(0.9, 0.95),
+    )
+    optimizers: list[torch.optim.Optimizer] = [muon, adam]
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["base_rate"] = group["lr"]
+    return optimizers
+
+
+def rate_factor(progress: float, recipe: Recipe) -> float:
+    """Share of the full learning rate at `progress` in [0, 1]: linear warm-up, plateau, linear decay to 0."""
+    return max(0.0, min(1.0, progress / recipe.warmup, (1 - progress) / recipe.decay))
+
+
+@dataclass
+class Clock:
+    """How far the run is: by steps where their number is given, else by minutes of training."""
+
+    minutes: float
+    steps: int | None
+    step: int = 0
+    spent: float = 0.0
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is used up, from 0 to 1."""
+        done = self.step / self.steps if self.steps else self.spent / 60 / self.minutes
+        return min(1.0, done)
+
+
+def train(
+    model: LlamaForCausalLM, tokenizer: Tokenizer, texts: Sequence[str], heldout: Sequence[str], recipe: Recipe,
+    clock: Clock, out: Path, device: str,
+) -> list[dict[str, float]]:  # fmt: skip
+    """Learning curve (step, seconds, training nats per token, held-out bits per byte); the model is trained in place."""
+    model.to(device)
+    optimizers = build_optimizers(model, recipe)
+    curve: list[dict[str, float]] = []
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True, map_location=device)
+        model.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        clock.step, clock.spent, curve = state["step"], state["spent"], json.loads(state["curve"])
+    batches = training_rows(token_stream(tokenizer, texts), recipe.context, recipe.rows, recipe.seed, clock.step)
+    probe = list(heldout)[:: max(1, len(heldout) // 24)]
+    average = math.nan
+    begun = saved_at = time.monotonic()
+    before = clock.spent
+    while clock.progress < 1:
+        loss = train_step(model, next(batches).to(device), optimizers, rate_factor(clock.progress, recipe))
+        clock.step += 1
+        clock.spent = before + time.monotonic() - begun
+        average = loss if math.isnan(average) else 0.98 * average + 0.02 * loss
+        if clock.step % 20 == 0:
+            print(f"step {clock.step} loss {average:.4f} {clock.spent / 60:.1f} min {clock.progress:.1%}", flush=True)
+        if clock.step % 200 == 0:
+            curve.append(
+                {"step": clock.step, "seconds": round(clock.spent), "train_nats": round(average, 4),
+                 "heldout_bits_per_byte": round(heldout_bits(model, tokenizer, probe, recipe.context), 4)}
+            )  # fmt: skip
+            print(curve[-1], flush=True)
+        if time.monotonic() - saved_at > 240:
+            save_checkpoint(checkpoint, model, optimizers, clock, curve)
+            saved_at = time.monotonic()
+    return curve
+
+
+def train_step(
+    model: LlamaForCausalLM, ids: torch.Tensor, optimizers: list[torch.optim.Optimizer], factor: float
+) -> float:
+    """Loss in nats per token of one step."""
+    with torch.autocast(ids.device.type, dtype=torch.bfloat16):
+        logits = model(input_ids=ids, use_cache=False).logits
+    loss = F.cross_entropy(logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten())
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["base_rate"] * factor
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return loss.item()
+
+
+def save_checkpoint(
+    path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], clock: Clock, curve: list[Any]
+) -> None:
+    """Everything that the next start needs, written beside and moved into place."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(
+        {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": clock.step,
+         "spent": clock.spent, "curve": json.dumps(curve)},
+        temporary,
+    )  # fmt: skip
+    temporary.replace(path)
+
+
+def heldout_bits(model: LlamaForCausalLM, tokenizer: Tokenizer, texts: Sequence[str], context: int) -> float:
+    """Bits per byte over windows of 1 024 bytes, each begun with BEGIN."""
+    windows = list(byte_windows(texts))
+    encoded = [
+        (encoding.ids, len(window.encode()))
+        for window, encoding in zip(
+            windows, tokenizer.encode_batch_fast(windows, add_special_tokens=False), strict=True
+        )
+    ]
+    model.eval()
+    with torch.autocast(model.device.type, dtype=torch.bfloat16):
+        result = bits_per_byte(model, encoded, prefix=0, context=context)
+    model.train()
+    return result.value
+
+
+def save_model(model: LlamaForCausalLM, tokenizer: Tokenizer, out: Path) -> None:
+    """Writes a Hugging Face directory in bfloat16: two bytes a weight, and a package of under 12 MB."""
+    model.to(torch.bfloat16).save_pretrained(out)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=BEGIN, eos_token=END, clean_up_tokenization_spaces=False,
+        model_max_length=model.config.max_position_embeddings,
+    ).save_pretrained(out)  # fmt: skip
+
+
+def main() -> None:
+    """Parses the command line, trains, and writes the model with its figures in `training.json`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=80)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe()
+    texts = [text for _, text in general_texts(heldout=False)]
+    heldout = [text for _, text in general_texts(heldout=True)]
+    tokenizer = kept_tokenizer(out, texts, recipe.vocabulary)
+    model = build_model(recipe)
+    clock = Clock(arguments.minutes, arguments.steps)
+    curve = train(model, tokenizer, texts, heldout, recipe, clock, out, arguments.device)
+    save_model(model, tokenizer, out)
+    figures = {
+        "recipe": asdict(recipe),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "training_files": len(texts),
+        "training_bytes": sum(len(t.encode()) for t in texts),
+        "steps": clock.step,
+        "tokens": clock.step * recipe.rows * recipe.context,
+        "seconds": round(clock.spent),
+        "heldout_files": len(heldout),
+        "heldout_bits_per_byte": round(heldout_bits(model, tokenizer, heldout, recipe.context), 4),
+        "curve": curve,
+    }
+    (out / "training.json").write_text(json.dumps(figures, indent=1) + "\n")
+    print({k: v for k, v in figures.items() if k != "curve"}, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,297 @@
+"""The settings of a run: frozen dataclasses, read from YAML or TOML, checked before any work, written out resolved.
+
+>>> config = RunConfig.from_dict({"model": "gpt2", "corpus": "notes/", "tokens": {"size": 300}})
+>>> config.tokens.size, config.corpus.path
+(300, 'notes/')
+>>> RunConfig.from_dict({"model": "gpt2", "corpus": "notes/", "tokens": {"sise": 300}})
+Traceback (most recent call last):
+tokengraft.errors.ConfigError: found: unknown setting tokens.sise
+expected: one of max_per_document, method, min_count, size
+do: did you mean tokens.size?
+"""
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from tokengraft.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusConfig:
+    """Where text comes from: a folder of source, a `.txt`, `.jsonl[.gz|.zst]` or parquet file, or `hub:owner/name`."""
+
+    path: str
+    field: str = "text"
+    """Name of the text field in JSON Lines, parquet and hub datasets."""
+    include: tuple[str, ...] = ()
+    """Glob patterns of the files to read in a folder; empty: every text file."""
+    split: str = "train"
+    """Split of a hub dataset."""
+    max_documents: int | None = None
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class SharesConfig:
+    """How a corpus is split by document. The three parts never share a document."""
+
+    tokens: float = 0.40
+    """Part that new tokens are chosen from."""
+    training: float = 0.50
+    heldout: float = 0.10
+    """Part that nothing is chosen from or trained on: every reported figure is measured here."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokensConfig:
+    """Which tokens are added."""
+
+    size: int = 800
+    method: str = "continued-bpe"
+    min_count: int = 2
+    max_per_document: int = 10
+    """A pre-token counts at most this often in one document, against boilerplate."""
+
+
+@dataclass(frozen=True, slots=True)
+class InitConfig:
+    """How new rows start, input table and head apart."""
+
+    inputs: str = "subtoken-mean"
+    head: str = "first-subtoken"
+
+
+@dataclass(frozen=True, slots=True)
+class DistillConfig:
+    """Phase 1: new rows alone, taught by the frozen model reading the original tokenization."""
+
+    steps: int = 300
+    tokens_per_step: int = 4096
+    """Upper bound on base tokens of one step, padding included."""
+    max_length: int | None = None
+    """Longest window in base tokens; None: the model's context, at most 1 024."""
+    objective: str = "kl"
+    head_objective: str = "ce"
+    temperature: float = 1.0
+    rate_inputs: float = 3e-3
+    rate_head: float = 3e-3
+    warmup: float = 0.05
+    """Share of the steps in which the learning rate rises from 0."""
+    decay: float = 0.5
+    """Share of the steps, at the end, in which the learning rate falls to 0."""
+    chunk: int = 256
+    """Positions whose logits exist at one time."""
+    checkpoint_every: int = 25
+    """Steps between checkpoints: what a killed run loses at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationConfig:
+    """What is measured on held-out text."""
+
+    window_bytes: int = 1024
+    max_bytes: int = 200_000
+    """Bytes of held-out text, of the domain and of general text each, that models are scored on."""
+    fertility_bytes: int = 5_000_000
+    """Bytes of held-out text that tokens are counted on."""
+    prompts: int = 4
+    """Greedy continuations shown before and after."""
+    prompt_tokens: int = 48
+    """Tokens generated for each."""
+    samples: int = 3
+    """Held-out passages shown in both tokenizations."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunConfig:
+    """Everything that decides a run's result."""
+
+    model: str
+    corpus: CorpusConfig
+    general: CorpusConfig | None = None
+    """Text outside the domain, for what is forgotten; None: not measured."""
+    out: str = "tokengraft-run"
+    seed: int = 0
+    device: str = "auto"
+    dtype: str = "auto"
+    """`auto`: float32 on CPU, the checkpoint's own elsewhere; or float32, bfloat16, float16."""
+    threads: int | None = None
+    """CPU threads of torch; None: torch's choice. Kept in run.json: another number may change the last bit."""
+    trust_remote_code: bool = False
+    shares: SharesConfig = field(default_factory=SharesConfig)
+    tokens: TokensConfig = field(default_factory=TokensConfig)
+    init: InitConfig = field(default_factory=InitConfig)
+    distill: DistillConfig = field(default_factory=DistillConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> "RunConfig":
+        """The configuration that a mapping of plain values describes.
+
+        A corpus may be given as its path alone.
+
+        Raises:
+            ConfigError: a setting is unknown, missing, of the wrong type, or outside its range.
+        """
+        config = build(cls, as_mappings(settings))
+        _check_ranges(config)
+        return config
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as they are written to `config.yaml`."""
+        return dataclasses.asdict(self)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML or TOML file.
+
+    Raises:
+        ConfigError: the file is missing, of another kind, or not well formed.
+    """
+    readers = {".yaml": _read_yaml, ".yml": _read_yaml, ".toml": _read_toml}
+    if path.suffix not in readers:
+        raise ConfigError(
+            found=f"configuration {path}", expected="a .yaml, .yml or .toml file", do="rename or convert it"
+        )
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(found=f"{path}: {error.strerror}", expected="a readable file", do="check the path") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(found=f"{path} is not UTF-8", expected="a text file", do="check the path") from error
+    try:
+        settings = readers[path.suffix](text)
+    except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            found=f"{path}: {error}", expected=f"well-formed {path.suffix[1:].upper()}", do="mend that place"
+        ) from error
+    if not isinstance(settings, dict):
+        raise ConfigError(
+            found=f"{path} holds {type(settings).__name__}", expected="settings by name", do="write `name: value` lines"
+        )
+    return settings
+
+
+def _read_yaml(text: str) -> Any:
+    return yaml.safe_load(text) or {}
+
+
+def _read_toml(text: str) -> Any:
+    return tomllib.loads(text)
+
+
+def as_mappings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with a corpus that is given as its path alone written out as a mapping.
+
+    >>> as_mappings({"corpus": "notes/"})
+    {'corpus': {'path': 'notes/'}}
+    """
+    return {
+        name: {"path": value} if name in {"corpus", "general"} and isinstance(value, str) else value
+        for name, value in settings.items()
+    }
+
+
+def merged(settings: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`settings` with `changes` laid over them, mapping by mapping.
+
+    >>> merged({"tokens": {"size": 1, "method": "a"}}, {"tokens": {"size": 2}})
+    {'tokens': {'size': 2, 'method': 'a'}}
+    """
+    result = dict(settings)
+    for name, value in changes.items():
+        old = result.get(name)
+        result[name] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def build(kind: type[T], values: Any, where: str = "") -> T:
+    """A dataclass from plain values, with nested dataclasses built the same way; `where` is the path shown in errors.
+
+    Raises:
+        ConfigError: a name is unknown or missing, or a value has the wrong type.
+    """
+    assert dataclasses.is_dataclass(kind)
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            found=f"{where or 'settings'} = {values!r}", expected="settings by name", do=f"see {kind.__name__}"
+        )
+    hints = typing.get_type_hints(kind)
+    for name in values:
+        if name not in hints:
+            _refuse_unknown(str(name), sorted(hints), where)
+    missing = [f.name for f in dataclasses.fields(kind) if f.name not in values and _is_required(f)]
+    if missing:
+        raise ConfigError(
+            found=f"no {where}{missing[0]}", expected=f"a value for {where}{missing[0]}", do="set it or pass its flag"
+        )
+    return kind(**{name: _convert(hints[name], value, f"{where}{name}") for name, value in values.items()})
+
+
+def _is_required(entry: "dataclasses.Field[Any]") -> bool:
+    return entry.default is dataclasses.MISSING and entry.default_factory is dataclasses.MISSING
+
+
+def _refuse_unknown(name: str, known: list[str], where: str) -> None:
+    close = difflib.get_close_matches(name, known, n=1)
+    raise ConfigError(
+        found=f"unknown setting {where}{name}",
+        expected=f"one of {', '.join(known)}",
+        do=f"did you mean {where}{close[0]}?" if close else "remove it",
+    )
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return None
+    target = next(option for option in options if option is not type(None))
+    if dataclasses.is_dataclass(target) and isinstance(target, type):
+        return value if isinstance(value, target) else build(target, value, f"{where}.")
+    if typing.get_origin(target) is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(typing.get_args(target)[0], item, where) for item in value)
+    if target is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        # YAML 1.1 reads 1e-4 (no dot) as text.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    elif type(value) is target:
+        return value
+    name = getattr(target, "__name__", str(target))
+    raise ConfigError(found=f"{where} = {value!r}", expected=f"a value of type {name}", do=f"change {where}")
+
+
+def _check_ranges(config: RunConfig) -> None:
+    positive = {
+        "tokens.size": config.tokens.size,
+        "tokens.max_per_document": config.tokens.max_per_document,
+        "distill.tokens_per_step": config.distill.tokens_per_step,
+        "distill.temperature": config.distill.temperature,
+        "distill.chunk": config.distill.chunk,
+        "distill.checkpoint_every": config.distill.checkpoint_every,
+        "evaluation.window_bytes": config.evaluation.window_bytes,
+        "evaluation.max_bytes": config.evaluation.max_bytes,
+        "shares.tokens": config.shares.tokens,
+        "shares.training": config.shares.training,
+        "shares.heldout": config.shares.heldout,
+    }
+    for name, value in positive.items():
+        if not value > 0:
+            raise ConfigError(found=f"{name} = {value}", expected="a value above 0", do=f"raise {name}")
+    if config.distill.steps < 0:
+        raise ConfigError(found=f"distill.steps = {config.distill.steps}", expected="0 or more", do="raise it")
+    total = config.shares.tokens + config.shares.training + config.shares.heldout
+    if abs(total - 1) > 1e-6:
+        raise ConfigError(found=f"shares that add up to {total:g}", expected="1", do="change shares")

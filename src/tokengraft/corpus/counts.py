@@ -1,0 +1,117 @@
+"""Exact counts of pre-tokens, the strings that a tokenizer's split pattern cuts a text into.
+
+A pre-token counts only so often in one document. Without that cap, a single generated file decides which tokens a
+vocabulary gets.
+"""
+
+import multiprocessing
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from itertools import chain, islice
+
+from tokengraft.errors import ConfigError
+
+Split = Callable[[str], Sequence[str]]
+"""From a text to its pre-tokens; picklable. For a byte-level BPE: `regex.compile(pattern).findall`."""
+
+Counts = dict[str, int]
+CountBatch = Callable[[Sequence[str]], Counts]
+
+BATCH = 1 << 22
+"""Characters that are counted as one piece of work: about half a second."""
+
+ALONE = 8
+"""Batches below which other processes are not worth the second that they take to start."""
+
+
+def count_pretokens(
+    texts: Iterable[str], split: Split, *, max_per_document: int, processes: int | None = None
+) -> Counts:
+    """How often each pre-token occurs, at most `max_per_document` times in one text, in the order of first occurrence.
+
+    The result, its order included, is the same for any number of processes. None takes the cores that there are, or
+    this process alone for a small corpus. A few batches of text are in memory at a time. Counts are Python's own
+    integers, exact at any size.
+
+    >>> count_pretokens(["a b a a", "b c"], str.split, max_per_document=2)
+    {'a': 2, 'b': 2, 'c': 1}
+
+    Raises:
+        ConfigError: `max_per_document` or `processes` is below 1, or a counting process was ended from outside.
+    """
+    for name, value in (("max_per_document", max_per_document), ("processes", processes)):
+        if value is not None and value < 1:
+            raise ConfigError(found=f"{name} = {value}", expected="1 or more", do=f"raise {name}")
+    total: Counts = {}
+    for counts in _counted(_batches(texts), partial(count_batch, split, max_per_document), processes):
+        _add(total, counts)
+    return total
+
+
+def count_batch(split: Split, max_per_document: int, texts: Iterable[str]) -> Counts:
+    """Capped counts of a few texts, in the order of first occurrence."""
+    total: Counts = {}
+    for text in texts:
+        for pretoken, count in Counter(split(text)).items():
+            total[pretoken] = total.get(pretoken, 0) + min(count, max_per_document)
+    return total
+
+
+def _add(total: Counts, counts: Counts) -> None:
+    for pretoken, count in counts.items():
+        total[pretoken] = total.get(pretoken, 0) + count
+
+
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        size += len(text)
+        if size >= BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _counted(batches: Iterator[list[str]], count: CountBatch, processes: int | None) -> Iterator[Counts]:
+    """The counts of each batch, in the batches' order."""
+    if processes is None:
+        beginning = list(islice(batches, ALONE))
+        processes = _cores() if len(beginning) == ALONE else 1
+        batches = chain(beginning, batches)
+    return map(count, batches) if processes == 1 else _in_parallel(batches, count, processes)
+
+
+def _in_parallel(batches: Iterable[list[str]], count: CountBatch, processes: int) -> Iterator[Counts]:
+    # Fresh processes: a fork of one in which torch or tokenizers run threads can deadlock.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        waiting: deque[Future[Counts]] = deque()
+        for batch in batches:
+            waiting.append(pool.submit(count, batch))
+            if len(waiting) > 2 * processes:
+                yield _result(waiting.popleft())
+        while waiting:
+            yield _result(waiting.popleft())
+
+
+def _result(future: Future[Counts]) -> Counts:
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise ConfigError(
+            found="a counting process that ended before its work was done",
+            expected='memory for each process, and a script that starts under `if __name__ == "__main__":`',
+            do="add that line to the script, or pass processes=1",
+        ) from error
+
+
+def _cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,5 @@
+"""What is trained, and in which order: one phase a file."""
+
+from tokengraft.phases.rows import RowsPhase, distill
+
+__all__ = ["RowsPhase", "distill"]

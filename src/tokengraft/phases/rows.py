@@ -1,0 +1,131 @@
+"""Phase 1: the new rows alone. The frozen model, reading its own tokenization, teaches itself to read the new one."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.optim import Adam, Optimizer
+
+from tokengraft.config import DistillConfig
+from tokengraft.losses import head_objectives, input_objectives
+from tokengraft.losses.fused import Head, Objectives, Targets, fused_loss
+from tokengraft.model.load import context_length
+from tokengraft.model.projection import find_projection
+from tokengraft.model.rows import Composed, NewRows
+from tokengraft.training.batches import batches_from, pair
+from tokengraft.training.loop import Journal, Outcome, Plan, run_phase
+from tokengraft.training.windows import Window, collect_windows
+
+
+class RowsPhase:
+    """One step of the phase, and what it needs: the frozen model, the rows, their optimisers."""
+
+    def __init__(self, model: Any, extension: Any, settings: DistillConfig) -> None:
+        self.settings = settings
+        self.rows = NewRows.read(model, extension.base_size, extension.size)
+        self.composed = Composed(model, self.rows, extension.base_size)
+        self.head = Head(self.composed.base_head, self.composed.base_bias, find_projection(model))
+        self.objectives = Objectives(
+            input_objectives.get(settings.objective),
+            head_objectives.get(settings.head_objective),
+            settings.temperature,
+            settings.chunk,
+        )
+
+    def optimizers(self) -> list[Optimizer]:
+        """One for the input rows, one for the head rows; a single one where the tables are tied.
+
+        Rates are shares of the root mean square of the old table's entries, because Adam moves an entry by about its
+        rate whatever the gradient: 3e-4 is much for a table with entries of 0.01 and little for one with entries of 1.
+        """
+        tables = self.composed.tables
+        groups: list[tuple[float, Tensor, list[Tensor]]] = [
+            (self.settings.rate_inputs, tables.input_weight, [self.rows.inputs])
+        ]
+        if not self.rows.tied:
+            head = [self.rows.head, *([] if self.rows.bias is None else [self.rows.bias])]
+            groups.append((self.settings.rate_head, tables.head_weight, head))
+        size = self.composed.base_size
+        return [Adam(members, lr=rate * _entry_size(table[:size])) for rate, table, members in groups]
+
+    def step(self, windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
+        """(sum of both losses, each of them in nats per position, base tokens read)."""
+        batch = pair(windows).to(self.composed.model.device)
+        with torch.no_grad():
+            teacher = self.composed.hidden(batch.teacher).flatten(0, 1)[batch.compared_teacher]
+        student = self.composed.hidden(batch.student).flatten(0, 1)
+        targets = int((batch.compared_targets >= 0).sum() + (batch.before_targets >= 0).sum())
+        head_weight = 1 / max(1, targets)
+        kl, after = self._losses(
+            student[batch.compared],
+            Targets(teacher, batch.compared_targets, 1 / max(1, len(batch.compared)), head_weight),
+        )
+        # Before a row's first new token both passes are the same: there is nothing to teach the input rows.
+        _, before = self._losses(student[batch.before].detach(), Targets(None, batch.before_targets, 0.0, head_weight))
+        losses = {"kl": kl.detach(), "cross_entropy": (after + before).detach()}
+        return kl + after + before, losses, sum(len(window.teacher) for window in windows)
+
+    def _losses(self, hidden: Float[Tensor, "positions d"], targets: Targets) -> tuple[Tensor, Tensor]:
+        return fused_loss(hidden, self.rows.head, self.rows.bias, self.head, targets, self.objectives)
+
+
+def window_length(model: Any, settings: DistillConfig) -> int:
+    """Longest training window in base tokens."""
+    return min(context_length(model), settings.max_length or 1024)
+
+
+def training_windows(model: Any, extension: Any, texts: Iterable[str], settings: DistillConfig) -> list[Window]:
+    """Windows of the texts, each begun as the tokenizer begins a text."""
+    encoded = extension.encode(list(texts))
+    return collect_windows(
+        encoded,
+        extension.decomposition,
+        extension.base.prefix_ids(),
+        window_length(model, settings),
+        extension.base_size,
+    )
+
+
+def distill(
+    model: Any,
+    extension: Any,
+    texts: Iterable[str],
+    *,
+    settings: DistillConfig | None = None,
+    seed: int = 0,
+    journal: Journal | None = None,
+    stored: torch.dtype | None = None,
+    **changes: Any,
+) -> Outcome:
+    """What the phase did; the new rows of the grown and initialised `model` are trained in place.
+
+    Input rows learn by the objective (KL at shared boundaries over the base vocabulary), head rows by cross-entropy
+    over the extended one; nothing else moves. `changes` are settings of `DistillConfig` by name. `stored` is the dtype
+    that the model will be saved in: rows are rounded to it at the end, so that what is measured is what is saved.
+
+    Raises:
+        ConfigError: there is no objective of that name.
+        ModelError: the model's head cannot be reproduced, or a loss is not finite.
+    """
+    chosen = dataclasses.replace(settings or DistillConfig(), **changes)
+    phase = RowsPhase(model, extension, chosen)
+    windows = training_windows(model, extension, texts, chosen)
+    plan = Plan(chosen.steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows")
+    outcome = run_phase(
+        phase.rows, phase.optimizers(), _batches(windows, chosen, seed), phase.step, plan, journal or Journal()
+    )
+    if stored is not None:
+        phase.rows.round_to(stored)
+    phase.rows.write(model, extension.base_size)
+    return outcome
+
+
+def _batches(windows: Sequence[Window], settings: DistillConfig, seed: int) -> Callable[[int], Iterator[list[Window]]]:
+    return lambda step: batches_from(windows, settings.tokens_per_step, seed, step)
+
+
+def _entry_size(table: Float[Tensor, "base d"]) -> float:
+    return table.float().square().mean().sqrt().item()

@@ -1,0 +1,95 @@
+"""Windows in batches, in an order that depends on the seed and the epoch alone, so that any step can be found again."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from tokengraft.losses import NO_TARGET
+from tokengraft.training.windows import Window
+
+POOL = 32
+"""Batches' worth of windows that are sorted by length together: little padding, and still mixed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairedBatch:
+    """Windows in both tokenizations, padded on the right, and the positions that the losses are taken at.
+
+    Positions are flat, into rows × width. `compared` (student) and `compared_teacher` end at the same bytes, at or
+    after each row's first new token; `before` lie before it, where both passes are the same. Targets are the next
+    extended ids.
+    """
+
+    student: Int[Tensor, "rows student_width"]
+    teacher: Int[Tensor, "rows teacher_width"]
+    compared: Int[Tensor, " compared"]
+    compared_teacher: Int[Tensor, " compared"]
+    compared_targets: Int[Tensor, " compared"]
+    before: Int[Tensor, " before"]
+    before_targets: Int[Tensor, " before"]
+
+    def to(self, device: torch.device) -> "PairedBatch":
+        """The same batch on another device."""
+        return PairedBatch(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
+
+def pair(windows: Sequence[Window]) -> PairedBatch:
+    """A batch of windows."""
+    student = _padded([window.student for window in windows], 0)
+    teacher = _padded([window.teacher for window in windows], 0)
+    targets = _padded([np.append(window.student[1:], NO_TARGET) for window in windows], NO_TARGET)
+    ends = _padded([window.ends for window in windows], 0) + np.arange(len(windows))[:, None] * teacher.shape[1]
+    column = np.arange(student.shape[1])
+    real = column < np.array([len(window.student) for window in windows])[:, None]
+    started = column >= np.array([window.first_new for window in windows])[:, None]
+    compared, before = np.flatnonzero(real & started), np.flatnonzero(real & ~started)
+    arrays = (
+        student, teacher, compared, ends.ravel()[compared], targets.ravel()[compared], before, targets.ravel()[before],
+    )  # fmt: skip
+    return PairedBatch(*(torch.from_numpy(array) for array in arrays))
+
+
+def epoch_batches(windows: Sequence[Window], tokens: int, seed: int, epoch: int) -> list[list[Window]]:
+    """Windows in batches of at most `tokens` base tokens, padding included; every window once."""
+    draw = np.random.default_rng([seed, epoch])
+    order = draw.permutation(len(windows))
+    width = max(1, int(np.median([len(window.teacher) for window in windows])))
+    pool = max(1, tokens // width) * POOL
+    batches = [
+        batch
+        for start in range(0, len(order), pool)
+        for batch in _by_length([windows[index] for index in order[start : start + pool]], tokens)
+    ]
+    return [batches[index] for index in draw.permutation(len(batches))]
+
+
+def batches_from(windows: Sequence[Window], tokens: int, seed: int, step: int) -> Iterator[list[Window]]:
+    """Batches without end, epoch after epoch, beginning with the batch of step `step`."""
+    epoch = 0
+    while True:
+        batches = epoch_batches(windows, tokens, seed, epoch)
+        yield from batches[step:]
+        step = max(0, step - len(batches))
+        epoch += 1
+
+
+def _by_length(windows: list[Window], tokens: int) -> Iterator[list[Window]]:
+    batch: list[Window] = []
+    for window in sorted(windows, key=lambda window: len(window.teacher)):
+        if batch and len(window.teacher) * (len(batch) + 1) > tokens:
+            yield batch
+            batch = []
+        batch.append(window)
+    if batch:
+        yield batch
+
+
+def _padded(rows: Sequence[np.ndarray], fill: int) -> np.ndarray:
+    table = np.full((len(rows), max(map(len, rows))), fill, dtype=np.int64)
+    for index, row in enumerate(rows):
+        table[index, : len(row)] = row
+    return table
