@@ -17,7 +17,7 @@ GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+
 
 @pytest.fixture(scope="session")
 def shared_data():
-    """Folder of tokenizers, models and corpora made by others; a test that asks for it is skipped where it is absent."""
+    """Folder of tokenizers, models and corpora made by others; tests that ask for it are skipped where it is absent."""
     if not DATA.is_dir():
         pytest.skip(f"no folder {DATA}: real tokenizers and corpora are not here")
     return DATA
@@ -49,7 +49,24 @@ def english():
     import random
 
     draw = random.Random(0)
-    words = "the cat dog sat on a mat with grey hat and then went home to eat some fish while rain fell".split()
+    words = (
+        "the",
+        "cat",
+        "dog",
+        "sat",
+        "on",
+        "mat",
+        "with",
+        "grey",
+        "hat",
+        "and",
+        "then",
+        "went",
+        "home",
+        "to",
+        "eat",
+        "rain",
+    )
     return [" ".join(draw.choices(words, k=40)).capitalize() + ".\n" for _ in range(200)]
 
 
@@ -60,7 +77,10 @@ def code():
 
     draw = random.Random(1)
     names = ["hidden_states", "attention_mask", "torch.Tensor", "config.hidden_size", "nn.Linear", "query_layer"]
-    return ["\n".join(f"        self.{draw.choice(names)} = {draw.choice(names)}({i})" for i in range(12)) for _ in range(200)]
+    return [
+        "\n".join(f"        self.{draw.choice(names)} = {draw.choice(names)}({i})" for i in range(12))
+        for _ in range(200)
+    ]
 
 
 TINY = {

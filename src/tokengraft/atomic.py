@@ -68,7 +68,7 @@ def write_jsonl(path: Path, rows: Iterator[Any]) -> None:
 
 @contextmanager
 def folder(path: Path) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of `path` when the block ends well and vanishes when it does not."""
+    """An empty folder to fill: it takes the place of `path` when the block ends well, and vanishes when it does not."""
     temporary = path.with_name(f".{path.name}.tmp")
     with storage_errors(path):
         shutil.rmtree(temporary, ignore_errors=True)

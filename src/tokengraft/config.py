@@ -15,7 +15,7 @@ import difflib
 import tomllib
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,8 +84,10 @@ class DistillConfig:
     objective: str = "kl"
     head_objective: str = "ce"
     temperature: float = 1.0
-    rate_inputs: float = 3e-3
-    rate_head: float = 3e-3
+    rate_inputs: float = 0.03
+    rate_head: float = 0.03
+    relative_rates: bool = True
+    """Rates are shares of the root mean square entry of the old table; false: rates as they are."""
     warmup: float = 0.05
     """Share of the steps in which the learning rate rises from 0."""
     decay: float = 0.5
@@ -109,6 +111,8 @@ class EvaluationConfig:
     """Greedy continuations shown before and after."""
     prompt_tokens: int = 48
     """Tokens generated for each."""
+    memory: bool = False
+    """Measure peak memory beside the plain way, which needs room for three more tables."""
     samples: int = 3
     """Held-out passages shown in both tokenizations."""
 
@@ -121,6 +125,8 @@ class RunConfig:
     corpus: CorpusConfig
     general: CorpusConfig | None = None
     """Text outside the domain, for what is forgotten; None: not measured."""
+    title: str = ""
+    """Heading of the page; empty: the model's name."""
     out: str = "tokengraft-run"
     seed: int = 0
     device: str = "auto"
@@ -236,7 +242,8 @@ def build(kind: type[T], values: Any, where: str = "") -> T:
         raise ConfigError(
             found=f"no {where}{missing[0]}", expected=f"a value for {where}{missing[0]}", do="set it or pass its flag"
         )
-    return kind(**{name: _convert(hints[name], value, f"{where}{name}") for name, value in values.items()})
+    make: Callable[..., T] = kind
+    return make(**{name: _convert(hints[name], value, f"{where}{name}") for name, value in values.items()})
 
 
 def _is_required(entry: "dataclasses.Field[Any]") -> bool:

@@ -37,7 +37,7 @@ class Entry(Generic[F]):
 
 
 class Registry(Generic[F]):
-    """Functions by name. With `package`, its modules are imported at the first look-up, so that each file registers itself."""
+    """Functions by name. The modules of `package` are imported at the first look-up: each file registers itself."""
 
     def __init__(self, kind: str, package: str | None = None) -> None:
         self.kind = kind

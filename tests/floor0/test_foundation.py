@@ -42,7 +42,9 @@ def fresh(code):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.parametrize("module", ["tokengraft", "tokengraft.cli", "tokengraft.corpus", "tokengraft.tokenizer", "tokengraft.report"])
+@pytest.mark.parametrize(
+    "module", ["tokengraft", "tokengraft.cli", "tokengraft.corpus", "tokengraft.tokenizer", "tokengraft.reporting"]
+)
 def test_torch_and_transformers_stay_out(module):
     code = f"import sys, {module}; print([name for name in ('torch', 'transformers') if name in sys.modules])"
     assert fresh(code).strip() == "[]"

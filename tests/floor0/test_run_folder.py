@@ -15,12 +15,11 @@ CONFIG = {"model": "m", "seed": 0, "out": "here", "tokens": {"size": 5}}
 
 
 def test_stages_are_remembered_with_facts_and_hashes(tmp_path):
-    with RunFolder.open(tmp_path / "run", CONFIG) as run:
-        with run.stage("tokens", "a.txt", "folder") as facts:
-            (run.path / "a.txt").write_text("x")
-            (run.path / "folder").mkdir()
-            (run.path / "folder" / "b.txt").write_text("y")
-            facts["added"] = 5
+    with RunFolder.open(tmp_path / "run", CONFIG) as run, run.stage("tokens", "a.txt", "folder") as facts:
+        (run.path / "a.txt").write_text("x")
+        (run.path / "folder").mkdir()
+        (run.path / "folder" / "b.txt").write_text("y")
+        facts["added"] = 5
     again = RunFolder.read(tmp_path / "run")
     assert again.facts("tokens") == {"added": 5}
     assert again.facts("distill") is None

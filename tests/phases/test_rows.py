@@ -10,10 +10,16 @@ from tokengraft.config import DistillConfig
 from tokengraft.init import initialise
 from tokengraft.model import NewRows, find_tables, grow
 from tokengraft.model.tables import same_bits
-from tokengraft.phases.rows import RowsPhase, distill, training_windows
+from tokengraft.phases import rows as rows_phase
+from tokengraft.phases.rows import RowsPhase, training_windows
 from tokengraft.training.loop import Journal
 
 SETTINGS = DistillConfig(steps=12, tokens_per_step=256, max_length=48, chunk=7, checkpoint_every=5)
+
+
+def distill(model, extension, texts, *, settings, **keywords):
+    windows = training_windows(model, extension, texts, settings)
+    return rows_phase.distill(model, extension, windows, settings=settings, **keywords)
 
 
 @pytest.fixture
@@ -121,7 +127,7 @@ def test_nothing_of_a_tables_size_is_trained(grafted, extension):
     assert all(parameter.shape[0] == 30 for parameter in phase.rows.parameters())
 
 
-class StopHere(Exception):
+class StoppedError(Exception):
     """Stands for a kill between two steps."""
 
 
@@ -131,12 +137,12 @@ def test_a_stopped_phase_goes_on_to_the_same_bits(grafted, extension, tmp_path, 
     whole = copy.deepcopy(grafted)
     distill(whole, extension, texts, settings=SETTINGS, seed=4)
 
-    def log(event, **values):
+    def log(_, **values):
         if values["step"] == stop:
-            raise StopHere
+            raise StoppedError
 
     journal = Journal(checkpoint=tmp_path / "checkpoint.safetensors")
-    with pytest.raises(StopHere):
+    with pytest.raises(StoppedError):
         distill(
             copy.deepcopy(grafted), extension, texts, settings=SETTINGS, seed=4,
             journal=Journal(journal.checkpoint, log),

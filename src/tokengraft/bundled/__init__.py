@@ -13,9 +13,11 @@ def demo_settings() -> dict[str, Any]:
         "model": str(MODEL_DIR),
         "corpus": {"path": "demo:domain"},
         "general": {"path": "demo:general"},
+        "title": "The bundled model learns to read transformers and torch",
         "out": "tokengraft-demo",
         "tokens": {"size": 800},
         "distill": {"steps": 200, "tokens_per_step": 2048, "max_length": 256},
+        "evaluation": {"memory": True},
     }
 
 

@@ -1,9 +1,9 @@
 """Trains the bundled model from nothing: `python -m tokengraft.bundled.pretrain --minutes 80 --out DIR`.
 
-A byte-level BPE tokenizer with the Llama-3 split pattern, then a small untied Llama, both on the standard library of the
-running interpreter and nothing else. Matrices learn by Muon, tables and norms by AdamW; the learning rate holds and then
-falls to zero (warm-up, plateau, decay), so that a budget of minutes or of steps gives a finished model. A stopped run goes
-on from its last checkpoint.
+A byte-level BPE tokenizer with the Llama-3 split pattern, then a small untied Llama, both on the standard library of
+the running interpreter and nothing else. Matrices learn by Muon, tables and norms by AdamW; the learning rate holds and
+then falls to zero (warm-up, plateau, decay), so that a budget of minutes or of steps gives a finished model. A stopped
+run goes on from its last checkpoint.
 """
 
 import argparse
@@ -25,8 +25,18 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from tokengraft.corpus.python_sources import general_texts
 from tokengraft.evaluation.bits_per_byte import bits_per_byte, byte_windows
 
-SPLIT_PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-"""Llama-3's own pattern (the published `tokenizer.json`): letters with one mark before, digits by three, line ends kept."""
+SPLIT_PATTERN = "|".join(
+    [
+        r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",
+        r"[^\r\n\p{L}\p{N}]?\p{L}+",
+        r"\p{N}{1,3}",
+        r" ?[^\s\p{L}\p{N}]+[\r\n]*",
+        r"\s*[\r\n]+",
+        r"\s+(?!\S)",
+        r"\s+",
+    ]
+)
+"""Llama-3's own pattern (its published `tokenizer.json`): letters with one mark before, digits by three, line ends."""
 
 BEGIN, END = "<|begin|>", "<|end|>"
 
@@ -82,7 +92,7 @@ def kept_tokenizer(out: Path, texts: Sequence[str], size: int) -> Tokenizer:
     return Tokenizer.from_file(str(path))
 
 
-def build_model(recipe: Recipe) -> LlamaForCausalLM:
+def build_model(recipe: Recipe) -> Any:
     """A Llama with an untied head and fresh weights."""
     torch.manual_seed(recipe.seed)
     config = LlamaConfig(
@@ -98,7 +108,6 @@ def build_model(recipe: Recipe) -> LlamaForCausalLM:
         pad_token_id=None,
         tie_word_embeddings=False,
         initializer_range=recipe.hidden**-0.5 / 2,
-        attn_implementation="sdpa",
     )
     return LlamaForCausalLM(config)
 
@@ -110,7 +119,7 @@ def token_stream(tokenizer: Tokenizer, texts: Sequence[str]) -> list[np.ndarray]
 
 
 def training_rows(documents: list[np.ndarray], width: int, rows: int, seed: int, skip: int) -> Iterator[torch.Tensor]:
-    """Batches of `rows` × `width` ids without end: documents shuffled each epoch, joined, cut, and each row begun with BEGIN.
+    """Batches of `rows` × `width` ids without end: documents shuffled each epoch, joined, cut, each row after a BEGIN.
 
     The first `skip` batches are passed over, so that a run which goes on sees what an unstopped one would have seen.
     """
@@ -129,7 +138,7 @@ def training_rows(documents: list[np.ndarray], width: int, rows: int, seed: int,
                 yield torch.from_numpy(table[start : start + rows].astype(np.int64))
 
 
-def build_optimizers(model: LlamaForCausalLM, recipe: Recipe) -> list[torch.optim.Optimizer]:
+def build_optimizers(model: Any, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Muon for the matrices of the blocks, AdamW for both tables and the norms."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" in name]
     tables = [p for name, p in model.named_parameters() if p.ndim == 2 and "layers" not in name]
@@ -172,23 +181,26 @@ class Clock:
         return min(1.0, done)
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a model is trained on and judged by, in text, and the tokenizer between."""
+
+    tokenizer: Tokenizer
+    training: Sequence[str]
+    heldout: Sequence[str]
+
+
 def train(
-    model: LlamaForCausalLM, tokenizer: Tokenizer, texts: Sequence[str], heldout: Sequence[str], recipe: Recipe,
-    clock: Clock, out: Path, device: str,
-) -> list[dict[str, float]]:  # fmt: skip
-    """Learning curve (step, seconds, training nats per token, held-out bits per byte); the model is trained in place."""
+    model: Any, material: Material, recipe: Recipe, clock: Clock, out: Path, device: str
+) -> list[dict[str, float]]:
+    """Learning curve: step, seconds, training nats per token, held-out bits per byte. `model` is trained in place."""
     model.to(device)
     optimizers = build_optimizers(model, recipe)
-    curve: list[dict[str, float]] = []
     checkpoint = out / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True, map_location=device)
-        model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        clock.step, clock.spent, curve = state["step"], state["spent"], json.loads(state["curve"])
-    batches = training_rows(token_stream(tokenizer, texts), recipe.context, recipe.rows, recipe.seed, clock.step)
-    probe = list(heldout)[:: max(1, len(heldout) // 24)]
+    curve = load_checkpoint(checkpoint, model, optimizers, clock)
+    stream = token_stream(material.tokenizer, material.training)
+    batches = training_rows(stream, recipe.context, recipe.rows, recipe.seed, clock.step)
+    probe = list(material.heldout)[:: max(1, len(material.heldout) // 24)]
     average = math.nan
     begun = saved_at = time.monotonic()
     before = clock.spent
@@ -201,9 +213,13 @@ def train(
             print(f"step {clock.step} loss {average:.4f} {clock.spent / 60:.1f} min {clock.progress:.1%}", flush=True)
         if clock.step % 200 == 0:
             curve.append(
-                {"step": clock.step, "seconds": round(clock.spent), "train_nats": round(average, 4),
-                 "heldout_bits_per_byte": round(heldout_bits(model, tokenizer, probe, recipe.context), 4)}
-            )  # fmt: skip
+                {
+                    "step": clock.step,
+                    "seconds": round(clock.spent),
+                    "train_nats": round(average, 4),
+                    "heldout_bits_per_byte": round(heldout_bits(model, material.tokenizer, probe, recipe.context), 4),
+                }
+            )
             print(curve[-1], flush=True)
         if time.monotonic() - saved_at > 240:
             save_checkpoint(checkpoint, model, optimizers, clock, curve)
@@ -211,9 +227,21 @@ def train(
     return curve
 
 
-def train_step(
-    model: LlamaForCausalLM, ids: torch.Tensor, optimizers: list[torch.optim.Optimizer], factor: float
-) -> float:
+def load_checkpoint(
+    path: Path, model: Any, optimizers: list[torch.optim.Optimizer], clock: Clock
+) -> list[dict[str, float]]:
+    """The learning curve so far, with everything else set to where the run was stopped; empty where it begins."""
+    if not path.exists():
+        return []
+    state = torch.load(path, weights_only=True, map_location=model.device)
+    model.load_state_dict(state["model"])
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    clock.step, clock.spent = state["step"], state["spent"]
+    return json.loads(state["curve"])
+
+
+def train_step(model: Any, ids: torch.Tensor, optimizers: list[torch.optim.Optimizer], factor: float) -> float:
     """Loss in nats per token of one step."""
     with torch.autocast(ids.device.type, dtype=torch.bfloat16):
         logits = model(input_ids=ids, use_cache=False).logits
@@ -229,7 +257,7 @@ def train_step(
 
 
 def save_checkpoint(
-    path: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], clock: Clock, curve: list[Any]
+    path: Path, model: Any, optimizers: list[torch.optim.Optimizer], clock: Clock, curve: list[Any]
 ) -> None:
     """Everything that the next start needs, written beside and moved into place."""
     temporary = path.with_suffix(".tmp")
@@ -241,7 +269,7 @@ def save_checkpoint(
     temporary.replace(path)
 
 
-def heldout_bits(model: LlamaForCausalLM, tokenizer: Tokenizer, texts: Sequence[str], context: int) -> float:
+def heldout_bits(model: Any, tokenizer: Tokenizer, texts: Sequence[str], context: int) -> float:
     """Bits per byte over windows of 1 024 bytes, each begun with BEGIN."""
     windows = list(byte_windows(texts))
     encoded = [
@@ -257,7 +285,7 @@ def heldout_bits(model: LlamaForCausalLM, tokenizer: Tokenizer, texts: Sequence[
     return result.value
 
 
-def save_model(model: LlamaForCausalLM, tokenizer: Tokenizer, out: Path) -> None:
+def save_model(model: Any, tokenizer: Tokenizer, out: Path) -> None:
     """Writes a Hugging Face directory in bfloat16: two bytes a weight, and a package of under 12 MB."""
     model.to(torch.bfloat16).save_pretrained(out)
     PreTrainedTokenizerFast(
@@ -282,7 +310,7 @@ def main() -> None:
     tokenizer = kept_tokenizer(out, texts, recipe.vocabulary)
     model = build_model(recipe)
     clock = Clock(arguments.minutes, arguments.steps)
-    curve = train(model, tokenizer, texts, heldout, recipe, clock, out, arguments.device)
+    curve = train(model, Material(tokenizer, texts, heldout), recipe, clock, out, arguments.device)
     save_model(model, tokenizer, out)
     figures = {
         "recipe": asdict(recipe),

@@ -13,7 +13,7 @@ def demo(
     threads: Threads = None,
     settings: Settings = None,
 ) -> None:
-    """Show everything on the bundled model, offline: it has read Python's standard library, and gets tokens for torch code."""
+    """Show the whole flow on the bundled model: it knows Python's standard library and learns to read torch code."""
     from tokengraft.bundled import demo_settings
     from tokengraft.cli.summary import print_summary
     from tokengraft.config import RunConfig, merged

@@ -8,6 +8,6 @@ from cyclopts import Parameter
 
 def report(run: Annotated[Path, Parameter(help="Folder of a run.")], /) -> None:
     """Draw the page of a finished run again, and print where it is."""
-    from tokengraft.report import write_report
+    from tokengraft.reporting import write_report
 
     print(write_report(run))

@@ -7,6 +7,7 @@ is held out on every machine and under every version.
 """
 
 import hashlib
+import re
 import sysconfig
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -16,6 +17,9 @@ GENERAL_EXCLUDED = ("site-packages", "dist-packages", "encodings", "pydoc_data",
 """Parts of the standard library's folder left out: not the library, or tables of code points rather than code."""
 
 HELDOUT_PERCENT = 4
+
+BANNER = re.compile(r"\A#\s*🚨+\n(?:#.*\n)*?#\s*🚨+\n")
+"""What stands at the top of modelling files that are generated: the same lines in hundreds of documents."""
 
 
 def path_bucket(name: str) -> int:
@@ -52,7 +56,7 @@ def domain_texts() -> Iterator[tuple[str, str]]:
             continue
         root = Path(spec.submodule_search_locations[0])
         for name, text in _python_files(root, excluded, pattern):
-            yield f"{package}/{name}", text
+            yield f"{package}/{name}", BANNER.sub("", text)
 
 
 def _python_files(root: Path, excluded: tuple[str, ...], pattern: str = "**/*.py") -> Iterator[tuple[str, str]]:

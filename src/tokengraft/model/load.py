@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from tokengraft.errors import DeviceError, ModelError
 from tokengraft.model.tables import find_tables, refuse_missing_head
@@ -106,13 +106,10 @@ def load_model(name: str, *, dtype: str = "auto", device: str = "auto", trust_re
     return model.to(place).eval().requires_grad_(False)
 
 
-def stored_dtype(name: str) -> torch.dtype | None:
-    """The dtype in which a model folder keeps its weights; None where its settings do not say."""
-    path = Path(name) / "config.json"
-    if not path.is_file():
-        return None
-    settings = json.loads(path.read_text(encoding="utf-8"))
-    return DTYPES.get(str(settings.get("dtype") or settings.get("torch_dtype")))
+def stored_dtype(name: str, *, trust_remote_code: bool = False) -> torch.dtype | None:
+    """The dtype in which a model keeps its weights; None where its settings do not say."""
+    settings = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+    return DTYPES.get(str(getattr(settings, "dtype", None)).removeprefix("torch."))
 
 
 def context_length(model: Any, default: int = 1024) -> int:

@@ -1,5 +1,5 @@
 """What is trained, and in which order: one phase a file."""
 
-from tokengraft.phases.rows import RowsPhase, distill
+from tokengraft.phases.rows import RowsPhase, distill, training_windows
 
-__all__ = ["RowsPhase", "distill"]
+__all__ = ["RowsPhase", "distill", "training_windows"]

@@ -38,18 +38,19 @@ class RowsPhase:
     def optimizers(self) -> list[Optimizer]:
         """One for the input rows, one for the head rows; a single one where the tables are tied.
 
-        Rates are shares of the root mean square of the old table's entries, because Adam moves an entry by about its
-        rate whatever the gradient: 3e-4 is much for a table with entries of 0.01 and little for one with entries of 1.
+        Relative rates are shares of the root mean square entry of the old table, because Adam moves an entry by about
+        its rate whatever the gradient: 3e-4 is much for a table with entries of 0.01 and little for one of 1.
         """
         tables = self.composed.tables
         groups: list[tuple[float, Tensor, list[Tensor]]] = [
             (self.settings.rate_inputs, tables.input_weight, [self.rows.inputs])
         ]
         if not self.rows.tied:
-            head = [self.rows.head, *([] if self.rows.bias is None else [self.rows.bias])]
+            head: list[Tensor] = [self.rows.head, *([] if self.rows.bias is None else [self.rows.bias])]
             groups.append((self.settings.rate_head, tables.head_weight, head))
         size = self.composed.base_size
-        return [Adam(members, lr=rate * _entry_size(table[:size])) for rate, table, members in groups]
+        unit = _entry_size if self.settings.relative_rates else _absolute
+        return [Adam(members, lr=rate * unit(table[:size])) for rate, table, members in groups]
 
     def step(self, windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
         """(sum of both losses, each of them in nats per position, base tokens read)."""
@@ -92,7 +93,7 @@ def training_windows(model: Any, extension: Any, texts: Iterable[str], settings:
 def distill(
     model: Any,
     extension: Any,
-    texts: Iterable[str],
+    windows: Sequence[Window],
     *,
     settings: DistillConfig | None = None,
     seed: int = 0,
@@ -112,7 +113,6 @@ def distill(
     """
     chosen = dataclasses.replace(settings or DistillConfig(), **changes)
     phase = RowsPhase(model, extension, chosen)
-    windows = training_windows(model, extension, texts, chosen)
     plan = Plan(chosen.steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows")
     outcome = run_phase(
         phase.rows, phase.optimizers(), _batches(windows, chosen, seed), phase.step, plan, journal or Journal()
@@ -125,6 +125,11 @@ def distill(
 
 def _batches(windows: Sequence[Window], settings: DistillConfig, seed: int) -> Callable[[int], Iterator[list[Window]]]:
     return lambda step: batches_from(windows, settings.tokens_per_step, seed, step)
+
+
+def _absolute(table: Float[Tensor, "base d"]) -> float:
+    del table
+    return 1.0
 
 
 def _entry_size(table: Float[Tensor, "base d"]) -> float:

@@ -74,11 +74,13 @@ def run_phase(
         for index in range(begin, plan.steps):
             factor = rate_factor(index, plan.steps, plan.warmup, plan.decay)
             _set_rates(optimizers, full_rates, factor)
+            started = time.monotonic()
             values, tokens = _one_step(step, next(source), optimizers, index)
             outcome.steps, outcome.tokens = index + 1, outcome.tokens + tokens
             outcome.losses.append(values)
             if journal.log:
-                journal.log("step", step=index + 1, rate=round(factor, 6), **values)
+                seconds = round(time.monotonic() - started, 4)
+                journal.log("step", step=index + 1, **values, rate=round(factor, 6), tokens=tokens, seconds=seconds)
             if journal.checkpoint and _is_due(index + 1, plan):
                 save_checkpoint(journal.checkpoint, module, optimizers, index + 1)
             progress.update()

@@ -33,7 +33,7 @@ class Window:
 def cut_windows(
     ids: Sequence[int], pieces: Decomposes, prefix: Sequence[int], max_length: int, base_size: int
 ) -> Iterator[Window]:
-    """Windows of a document's extended ids, one after the other, of at most `max_length` base tokens with their prefix."""
+    """Windows of a document's extended ids, one after the other, at most `max_length` base tokens with their prefix."""
     rest = np.asarray(ids, dtype=np.int64)
     head = np.asarray(prefix, dtype=np.int64)
     room = max_length - len(head)

@@ -1,0 +1,18 @@
+"""Alignment under a conservative extension: the pieces of each token are known, so no bytes need counting."""
+
+import numpy as np
+from jaxtyping import Int
+
+from tokengraft.tokenizer.decomposition import Decomposition
+
+
+def aligned_positions(
+    ids: Int[np.ndarray, " extended"], decomposition: Decomposition
+) -> tuple[Int[np.ndarray, " extended"], Int[np.ndarray, " extended"]]:
+    """(base positions, extended positions) that end at the same byte: a token ends with its last piece. O(n).
+
+    >>> base, extended = aligned_positions(np.array([1, 3]), Decomposition.from_pieces(3, [(0, 2)]))
+    >>> base.tolist(), extended.tolist()
+    ([0, 2], [0, 1])
+    """
+    return decomposition.last_piece_index(ids), np.arange(len(ids))

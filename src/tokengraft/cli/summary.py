@@ -1,0 +1,95 @@
+"""What a finished run prints: its figures, those that were promised beside them, and where the page is."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from tokengraft.pipeline import Run
+
+MIB = 2**20
+
+
+def print_summary(run: "Run") -> None:
+    """Prints the summary of a run."""
+    console = Console()
+    console.print(_models(run.metrics))
+    console.print(_figures(run.metrics))
+    console.print(f"model  {run.path / 'model'}", soft_wrap=True, highlight=False)
+    console.print(f"page   {run.report.resolve().as_uri()}", soft_wrap=True, highlight=False)
+
+
+def _models(metrics: Mapping[str, Any]) -> Table:
+    table = Table(title=metrics["title"], title_justify="left")
+    table.add_column("model")
+    for name in ("domain\nbits per byte", "general\nbits per byte", "KL to base\ndomain", "double\nsubwords"):
+        table.add_column(name, justify="right")
+    for card in metrics["models"]:
+        domain, general = card["domain"], card["general"] or {}
+        row = (
+            domain["bits_per_byte"],
+            general.get("bits_per_byte"),
+            domain["kl_to_base"],
+            domain["double_subword_rate"],
+        )
+        table.add_row(card["name"], *(_number(value) for value in row))
+    return table
+
+
+def _figures(metrics: Mapping[str, Any]) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in figures(metrics):
+        table.add_row(name, value)
+    return table
+
+
+def figures(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and value of each figure that the summary lists."""
+    tokens, exact = metrics["tokens"], metrics["exactness"]
+    domain, general = tokens["fertility"]["domain"], tokens["fertility"]["general"]
+    yield "new tokens", f"{tokens['added']} of {tokens['asked']} asked for, on {tokens['base_size']} old ones"
+    if tokens.get("shortfall"):
+        yield "", tokens["shortfall"]
+    yield "held-out domain text", _saving(domain)
+    if general:
+        yield "general text", _saving(general)
+    yield "ceiling of the pattern", f"{tokens['ceiling']['domain']:.1%} fewer tokens at most"
+    held = sum(check["passed"] for check in metrics["checks"])
+    yield "promises checked", f"{held} of {len(metrics['checks'])} hold"
+    yield "old rows, old logits", _identical(exact)
+    if metrics["gap_closed"] is not None:
+        yield "loss gap closed", f"{metrics['gap_closed']:.1%} of the way from initialised to base"
+    change = _general_change(metrics)
+    if change is not None:
+        yield "general bits per byte", f"{change:+.2%} against the base"
+    if metrics["memory"]:
+        yield "peak memory", _memory(metrics["memory"])
+    yield "time", f"{metrics['timing']['total_seconds']:.0f} s on {metrics['hardware']['cpu']}"
+
+
+def _saving(fertility: Mapping[str, Any]) -> str:
+    before, after = fertility["tokens_base"], fertility["tokens_extended"]
+    longer, documents = fertility["documents_longer"], fertility["documents"]
+    return f"{1 - after / before:.1%} fewer tokens ({before} to {after}), {longer} of {documents} documents longer"
+
+
+def _identical(exact: Mapping[str, Any]) -> str:
+    rows = "identical" if exact["old_rows_identical"] else "CHANGED"
+    logits = "identical" if exact["old_logits_identical"] else "CHANGED"
+    return f"rows {rows}, {exact['compared_logits']} logits {logits} bit for bit"
+
+
+def _general_change(metrics: Mapping[str, Any]) -> float | None:
+    first, last = metrics["models"][0]["general"], metrics["models"][-1]["general"]
+    return last["bits_per_byte"] / first["bits_per_byte"] - 1 if first and last else None
+
+
+def _memory(memory: Mapping[str, Any]) -> str:
+    engine, plain, before = (memory[f"{name}_bytes"] / MIB for name in ("engine", "plain", "baseline"))
+    return f"{engine:.0f} MiB (the plain way {plain:.0f}; before the first step {before:.0f})"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -1,0 +1,131 @@
+"""Peak memory of the distillation engine beside that of the plain way: same model, same batch, a fresh process each."""
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tokengraft.config import DistillConfig
+from tokengraft.evaluation.memory import PeakMemory, peak_memory
+from tokengraft.evaluation.plain import plain_optimizer, plain_step
+from tokengraft.model import grow, load_model
+from tokengraft.phases.rows import RowsPhase
+from tokengraft.training.batches import pair
+from tokengraft.training.windows import Window
+
+STEPS = 2
+"""The second step has the optimisers' moments in memory from its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A model and a batch. Values of rows do not change what memory they take, so new rows are left at zero."""
+
+    model: str
+    device: str
+    dtype: str
+    trust_remote_code: bool
+    base_size: int
+    size: int
+    windows: Sequence[Window]
+    settings: DistillConfig
+
+
+@dataclass(frozen=True, slots=True)
+class StepMemory:
+    """Peak bytes of both ways, on the host or, where the model is there, on the accelerator."""
+
+    engine: PeakMemory
+    plain: PeakMemory
+    how: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `metrics.json` holds it: whole processes, and what they held before the first step."""
+        return {
+            "engine_bytes": self.engine.peak,
+            "plain_bytes": self.plain.peak,
+            "baseline_bytes": self.engine.baseline,
+            "how": self.how,
+        }
+
+
+def compare_memory(case: Case) -> StepMemory:
+    """Peak memory of two steps on one batch, by the engine and by the plain way.
+
+    Raises:
+        DeviceError: one of them did not come to its end, or this system tells no peak memory.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "case.json"
+        path.write_text(json.dumps(_plain_values(case)), encoding="utf-8")
+        arguments, place = {"path": str(path)}, case.device
+        engine = peak_memory(f"{__name__}:prepare_engine", arguments, device=place)
+        plain = peak_memory(f"{__name__}:prepare_plain", arguments, device=place)
+    tokens = sum(len(window.teacher) for window in case.windows)
+    kind = "resident memory of a fresh process" if place == "cpu" else f"memory allocated on {place} by a fresh process"
+    how = f"{kind}, {STEPS} steps on one batch of {len(case.windows)} windows and {tokens} base tokens, {case.dtype}"
+    return StepMemory(engine, plain, how)
+
+
+def prepare_engine(path: str) -> Callable[[], None]:
+    """The engine's steps on the case in a file."""
+    case = _read(path)
+    model = grow(_load(case), case)
+    phase = RowsPhase(model, case, case.settings)
+    optimizers = phase.optimizers()
+
+    def work() -> None:
+        for _ in range(STEPS):
+            loss, *_ = phase.step(case.windows)
+            loss.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+
+    return work
+
+
+def prepare_plain(path: str) -> Callable[[], None]:
+    """The same steps the plain way."""
+    case = _read(path)
+    model = grow(_load(case), case)
+    optimizer = plain_optimizer(model)
+
+    def work() -> None:
+        batch = pair(case.windows).to(model.device)
+        for _ in range(STEPS):
+            plain_step(model, batch, optimizer, case.base_size, case.size, case.settings.temperature)
+
+    return work
+
+
+def _load(case: Case) -> Any:
+    return load_model(case.model, dtype=case.dtype, device=case.device, trust_remote_code=case.trust_remote_code)
+
+
+def _plain_values(case: Case) -> dict[str, Any]:
+    values = {field.name: getattr(case, field.name) for field in dataclasses.fields(case)}
+    windows = [
+        {
+            "student": window.student.tolist(),
+            "teacher": window.teacher.tolist(),
+            "ends": window.ends.tolist(),
+            "first_new": window.first_new,
+        }
+        for window in case.windows
+    ]
+    return values | {"windows": windows, "settings": dataclasses.asdict(case.settings)}
+
+
+def _read(path: str) -> Case:
+    values = json.loads(Path(path).read_text(encoding="utf-8"))
+    windows = [
+        Window(np.array(window["student"]), np.array(window["teacher"]), np.array(window["ends"]), window["first_new"])
+        for window in values["windows"]
+    ]
+    return Case(**values | {"windows": windows, "settings": DistillConfig(**values["settings"])})

@@ -1,0 +1,118 @@
+"""Reads `metrics.json` into values, each member checked for its type."""
+
+from tokengraft.reporting.data import Added, Check, Exactness, Fertility, Memory, Metrics, ModelScores, Score, Training
+from tokengraft.reporting.reading import Fields
+
+
+def read_metrics(fields: Fields) -> Metrics:
+    """The metrics of a run.
+
+    Raises:
+        RunFolderError: a needed member is missing, or one has another type; its path is said.
+    """
+    timing = fields.maybe(Fields.part, "timing")
+    return Metrics(
+        title=fields.maybe(Fields.text, "title"),
+        model=fields.text("model"),
+        corpus=fields.text("corpus"),
+        general=fields.maybe(Fields.text, "general"),
+        seed=fields.maybe(Fields.whole, "seed"),
+        hardware=_table(fields, "hardware"),
+        versions=_table(fields, "versions"),
+        tokens=_added(fields.part("tokens")),
+        checks=tuple(_check(part) for part in fields.maybe(Fields.parts, "checks") or []),
+        exactness=_exactness(fields.maybe(Fields.part, "exactness")),
+        models=_models(fields),
+        gap_closed=fields.maybe(Fields.number, "gap_closed"),
+        memory=_memory(fields.maybe(Fields.part, "memory")),
+        stages=_stages(timing),
+        total_seconds=timing.maybe(Fields.number, "total_seconds") if timing else None,
+        training=_training(fields.maybe(Fields.part, "training")),
+    )
+
+
+def _table(fields: Fields, name: str) -> dict[str, object]:
+    part = fields.maybe(Fields.part, name)
+    return dict(part.values) if part else {}
+
+
+def _added(part: Fields) -> Added:
+    fertility = part.part("fertility")
+    general = fertility.maybe(Fields.part, "general")
+    ceiling = part.maybe(Fields.part, "ceiling")
+    return Added(
+        added=part.whole("added"),
+        asked=part.maybe(Fields.whole, "asked"),
+        base_size=part.maybe(Fields.whole, "base_size"),
+        method=part.maybe(Fields.text, "method"),
+        family=part.maybe(Fields.text, "family"),
+        domain=_fertility(fertility.part("domain")),
+        general=_fertility(general) if general else None,
+        ceiling=ceiling.maybe(Fields.number, "domain") if ceiling else None,
+    )
+
+
+def _fertility(part: Fields) -> Fertility:
+    return Fertility(
+        bytes=part.whole("bytes"),
+        documents=part.whole("documents"),
+        tokens_base=part.whole("tokens_base"),
+        tokens_extended=part.whole("tokens_extended"),
+        documents_longer=part.whole("documents_longer"),
+    )
+
+
+def _models(fields: Fields) -> tuple[ModelScores, ...]:
+    models = tuple(_model(part) for part in fields.parts("models"))
+    if not models:
+        raise fields.refusal("models", "at least the base model's scores")
+    return models
+
+
+def _model(part: Fields) -> ModelScores:
+    general = part.maybe(Fields.part, "general")
+    return ModelScores(part.text("name"), _score(part.part("domain")), _score(general) if general else None)
+
+
+def _score(part: Fields) -> Score:
+    return Score(
+        bits_per_byte=part.number("bits_per_byte"),
+        bytes=part.maybe(Fields.whole, "bytes"),
+        tokens=part.maybe(Fields.whole, "tokens"),
+        kl_to_base=part.maybe(Fields.number, "kl_to_base"),
+        double_subword_rate=part.maybe(Fields.number, "double_subword_rate"),
+    )
+
+
+def _check(part: Fields) -> Check:
+    return Check(part.text("name"), part.flag("passed"), part.maybe(Fields.text, "detail") or "")
+
+
+def _exactness(part: Fields | None) -> Exactness | None:
+    if part is None:
+        return None
+    return Exactness(
+        part.flag("old_rows_identical"), part.flag("old_logits_identical"), part.maybe(Fields.whole, "compared_logits")
+    )
+
+
+def _memory(part: Fields | None) -> Memory | None:
+    if part is None:
+        return None
+    return Memory(
+        engine=part.whole("engine_bytes"),
+        plain=part.whole("plain_bytes"),
+        baseline=part.maybe(Fields.whole, "baseline_bytes"),
+        how=part.maybe(Fields.text, "how") or "",
+    )
+
+
+def _stages(timing: Fields | None) -> dict[str, float]:
+    stages = timing.maybe(Fields.part, "stages") if timing else None
+    return {name: stages.number(name) for name in stages.values} if stages else {}
+
+
+def _training(part: Fields | None) -> Training | None:
+    if part is None:
+        return None
+    return Training(part.whole("steps"), part.maybe(Fields.whole, "tokens"), part.maybe(Fields.number, "seconds"))

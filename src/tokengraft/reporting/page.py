@@ -1,0 +1,112 @@
+"""Draws the page: one HTML file that asks nothing of anybody, whatever text stands in it."""
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tokengraft import atomic
+from tokengraft.reporting import charts, numbers, verdicts
+from tokengraft.reporting.data import Run
+from tokengraft.reporting.folder import read_run
+from tokengraft.reporting.text import inline, readable, visible, visible_bytes
+
+FIRST_TOKENS = 50
+MOST_REASONS = 8
+MOST_TOKENS = 2_000
+"""Rows of the tokens table. A row takes 270 bytes: 16 000 of them would make a page of 4 MB that is slow to open."""
+
+
+def render(folder: Path) -> str:
+    """The HTML page of a run.
+
+    Raises:
+        RunFolderError: the folder has no `metrics.json`, or holds a broken file.
+        ConfigError: its `config.yaml` is not well formed.
+    """
+    run = read_run(Path(folder))
+    return _environment().get_template("page.html.jinja").render(_context(run))
+
+
+def write_report(folder: Path) -> Path:
+    """Where the page of a run was written: `report.html` in its folder, which a failure leaves as it was.
+
+    Raises:
+        RunFolderError: as `render`, and where the page cannot be written.
+    """
+    page = render(folder)
+    target = Path(folder) / "report.html"
+    atomic.write_text(target, page)
+    return target
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("tokengraft.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=readable,  # no control or direction character of a corpus reaches the page, wherever it is put
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        count=numbers.count,
+        percent=numbers.percent,
+        decimal=numbers.decimal,
+        size=numbers.size,
+        duration=numbers.duration,
+        inline=inline,
+        visible=visible,
+        visible_bytes=visible_bytes,
+    )
+    return environment
+
+
+def _context(run: Run) -> dict[str, Any]:
+    style, script = _source("style.css"), _source("table.js")
+    shown = run.tokens[:MOST_TOKENS]
+    return {
+        "run": run,
+        "metrics": run.metrics,
+        "style": style,
+        "script": script,
+        "policy": f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'",
+        "headline": verdicts.headline(run.metrics),
+        "failed": verdicts.failed_checks(run.metrics),
+        "tiles": verdicts.tiles(run.metrics),
+        "new": {token.id: token for token in run.tokens},
+        "rejected": list(run.rejected.items())[:MOST_REASONS],
+        "first_tokens": shown[:FIRST_TOKENS],
+        "other_tokens": shown[FIRST_TOKENS:],
+        "left_out": len(run.tokens) - len(shown),
+        "charts": _charts(run),
+    }
+
+
+def _charts(run: Run) -> dict[str, Markup | None]:
+    metrics, limit = run.metrics, run.metrics.tokens.ceiling
+    return {
+        "domain": charts.bits_per_byte(metrics, "domain"),
+        "general": charts.bits_per_byte(metrics, "general"),
+        "kl": charts.training_curve(run.steps, "kl", "KL to the base, nats a boundary"),
+        "cross_entropy": charts.training_curve(run.steps, "cross_entropy", "Cross-entropy of the head, nats a token"),
+        "ceiling": None if limit is None else charts.ceiling(metrics.tokens.domain.saved, limit),
+        "memory": None if metrics.memory is None else charts.memory(metrics.memory),
+        "stages": charts.stages(metrics.stages) if metrics.stages else None,
+    }
+
+
+def _source(name: str) -> Markup:
+    text = resources.files("tokengraft.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+    return Markup(text)  # noqa: S704 (a file of this package)
+
+
+def _hash(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()

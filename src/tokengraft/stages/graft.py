@@ -1,0 +1,55 @@
+"""The grafted model: loaded, grown, its old rows and logits proved to be what they were, its new rows initialised."""
+
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from tokengraft.artifacts import RunFolder
+from tokengraft.config import RunConfig
+from tokengraft.errors import CheckError
+from tokengraft.evaluation.exactness import Imprint
+from tokengraft.init import initialise
+from tokengraft.model import grow, load_model
+from tokengraft.stages.inputs import Texts
+from tokengraft.tokenizer import ExtendedTokenizer
+
+IMPRINT_CHARACTERS = 20_000
+"""Held-out text whose logits are compared before and after growing: some ten batches of 512 positions."""
+
+
+def load_base(config: RunConfig) -> Any:
+    """The base model, frozen, on the run's device."""
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    return load_model(
+        config.model, dtype=config.dtype, device=config.device, trust_remote_code=config.trust_remote_code
+    )
+
+
+def graft(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, texts: Texts) -> Any:
+    """The model with new rows in both tables, initialised; old rows and old logits are compared bit for bit.
+
+    Raises:
+        CheckError: an old row or an old logit changed.
+        ModelError: the model has fewer rows than the tokenizer has ids.
+    """
+    imprint = Imprint.take(model, _old_ids(extension, texts), extension.base_size)
+    grow(model, extension)
+    initialise(model, extension, inputs=config.init.inputs, head=config.init.head, seed=config.seed)
+    if run.facts("grow") is None:
+        exactness = imprint.compare(model)
+        if not (exactness.old_rows_identical and exactness.old_logits_identical):
+            raise CheckError(
+                found=f"old rows identical: {exactness.old_rows_identical}, logits: {exactness.old_logits_identical}",
+                expected="both identical bit for bit after growing",
+                do="report the architecture and the device; nothing was written over",
+            )
+        run.finish("grow", asdict(exactness))
+    return model
+
+
+def _old_ids(extension: ExtendedTokenizer, texts: Texts) -> list[int]:
+    source = texts.general or texts.heldout
+    text = "".join(document.text for document in source)[:IMPRINT_CHARACTERS]
+    return extension.base.encode([text])[0]

@@ -1,0 +1,120 @@
+"""Everything that can be known to be wrong before any long work, and the texts that the run works on."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokengraft.artifacts import RunFolder
+from tokengraft.config import RunConfig
+from tokengraft.corpus import Document, check_readable, require_parts, stream, stream_part
+from tokengraft.corpus.sample import sample
+from tokengraft.errors import RunFolderError
+from tokengraft.init import initialisers
+from tokengraft.losses import head_objectives, input_objectives
+from tokengraft.model.load import check_model, pick_device, pick_dtype
+from tokengraft.progress import watch
+from tokengraft.tokenizer import TokenizerFile, family_of
+from tokengraft.tokenizer.candidates import methods
+
+BYTES_PER_TOKEN = 5
+"""Text that is kept for each token of training to come: more than any base tokenizer makes of a token on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Text of the run by what it is for. The tokens' part is not here: it is streamed."""
+
+    training: list[Document]
+    heldout: list[Document]
+    general: list[Document]
+    """Empty where no general corpus was given."""
+
+
+def check_inputs(config: RunConfig) -> TokenizerFile:
+    """The base tokenizer, once model, corpora, device, methods and disk are what they should be.
+
+    Raises:
+        TokengraftError: the first thing found that would stop the run later.
+    """
+    initialisers.get(config.init.inputs)
+    initialisers.get(config.init.head)
+    input_objectives.get(config.distill.objective)
+    head_objectives.get(config.distill.head_objective)
+    methods.get(config.tokens.method)
+    pick_dtype(config.dtype, pick_device(config.device))
+    check_model(config.model)
+    check_readable(config.corpus)
+    require_parts(config.corpus, config.shares)
+    if config.general is not None:
+        check_readable(config.general)
+    base = TokenizerFile.load(config.model)
+    family_of(base)
+    _check_space(config)
+    return base
+
+
+def gather_texts(config: RunConfig, run: RunFolder) -> Texts:
+    """Training and held-out documents, drawn in bounded memory; the same ones at every start of the run.
+
+    Raises:
+        CorpusError: a corpus cannot be read, or is too small to be split.
+        RunFolderError: the corpus has changed since the run began.
+    """
+    budget = config.distill.steps * config.distill.tokens_per_step * BYTES_PER_TOKEN
+    general = [] if config.general is None else _draw(stream(config.general), config, "read general text")
+    training = stream_part(config.corpus, config.shares, "training")
+    heldout = stream_part(config.corpus, config.shares, "heldout")
+    texts = Texts(
+        training=sample(watch(training, "read training text", "doc"), max(1, budget), config.seed),
+        heldout=_draw(heldout, config, "read held-out text"),
+        general=general,
+    )
+    _check_unchanged(texts, run)
+    return texts
+
+
+def _draw(documents: Iterable[Document], config: RunConfig, what: str) -> list[Document]:
+    return sample(watch(documents, what, "doc"), config.evaluation.fertility_bytes, config.seed)
+
+
+def _check_unchanged(texts: Texts, run: RunFolder) -> None:
+    facts = {name: _fingerprint(getattr(texts, name)) for name in ("training", "heldout", "general")}
+    before = run.facts("texts")
+    if before is None:
+        with run.stage("texts") as entry:
+            entry.update(facts)
+    elif before != facts:
+        raise RunFolderError(
+            found=f"other text in the corpus than when the run in {run.path} began",
+            expected="an unchanged corpus, for a result that an uninterrupted run would have had",
+            do="choose another place with --out to begin anew",
+        )
+
+
+def _fingerprint(documents: list[Document]) -> dict[str, int | str]:
+    digest = hashlib.sha256()
+    for document in documents:
+        digest.update(json.dumps([document.name, document.text]).encode())
+    size = sum(len(document.text.encode()) for document in documents)
+    return {"documents": len(documents), "bytes": size, "sha256": digest.hexdigest()}
+
+
+def _check_space(config: RunConfig) -> None:
+    model = Path(config.model)
+    if not model.is_dir():
+        return
+    weights = sum(path.stat().st_size for path in model.glob("*.safetensors"))
+    place = Path(config.out).absolute()
+    while not place.exists():
+        place = place.parent
+    # The model once, and the rows with their two moments: far less than a tenth of the model.
+    need, free = int(weights * 1.2) + 32 * 2**20, shutil.disk_usage(place).free
+    if free < need:
+        raise RunFolderError(
+            found=f"{free / 2**20:.0f} MiB free in {place}",
+            expected=f"about {need / 2**20:.0f} MiB for the extended model",
+            do="free some space, or choose another place with --out",
+        )

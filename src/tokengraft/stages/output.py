@@ -1,0 +1,80 @@
+"""What a run leaves: the model, its figures and its page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tokengraft import atomic
+from tokengraft.artifacts import RunFolder
+from tokengraft.config import RunConfig
+from tokengraft.evaluation.scorecard import gap_closed
+from tokengraft.model.load import stored_dtype
+from tokengraft.progress import task
+from tokengraft.reporting import write_report
+from tokengraft.tokenizer import ExtendedTokenizer
+
+VARIANTS = ("base", "initialised", "distilled")
+
+
+def write_model(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer) -> None:
+    """Writes `model/`, weights and tokenizer together, in the dtype that the base was stored in."""
+    if run.facts("model") is not None:
+        return
+    with task("write the model"), run.stage("model", "model"), atomic.folder(run.path / "model") as place:
+        # Every old row came from that dtype and every new one was rounded to it: nothing is lost.
+        dtype = stored_dtype(config.model, trust_remote_code=config.trust_remote_code)
+        model.to(dtype or model.dtype).save_pretrained(place)
+        extension.save(place)
+
+
+def write_metrics(
+    config: RunConfig, run: RunFolder, scores: Mapping[str, Mapping[str, Any]], passages: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The figures of the run, also written to `metrics.json`; passages and continuations go to `samples.json`."""
+    tokens = dict(run.facts("tokens") or {})
+    memory = run.facts("memory") or {}
+    cards = {name: scores[name]["card"] for name in VARIANTS}
+    seconds = run.seconds()
+    metrics = {
+        "title": config.title or f"{Path(config.model).name}: {tokens['added']} new tokens",
+        "model": config.model,
+        "corpus": config.corpus.path,
+        "general": None if config.general is None else config.general.path,
+        "seed": config.seed,
+        "hardware": {**run.state["hardware"], "device": config.device, "gpu": _accelerator()},
+        "versions": run.state["versions"],
+        "checks": tokens.pop("checks", []),
+        "tokens": tokens,
+        "exactness": run.facts("grow"),
+        "models": [cards[name] for name in VARIANTS],
+        "gap_closed": gap_closed(*(cards[name] for name in VARIANTS)),
+        "memory": memory if "engine_bytes" in memory else None,
+        "timing": {"stages": seconds, "total_seconds": round(sum(seconds.values()), 3)},
+        "training": run.facts("distill"),
+    }
+    atomic.write_json(run.path / "samples.json", {"passages": passages, "continuations": _side_by_side(scores)})
+    atomic.write_json(run.path / "metrics.json", metrics)
+    return metrics
+
+
+def draw_page(run: RunFolder) -> Path:
+    """Path of the page."""
+    with task("draw the page"):
+        return write_report(run.path)
+
+
+def _side_by_side(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    written = [scores[name]["written"] for name in VARIANTS]
+    return [
+        {"prompt": entries[0]["prompt"], **dict(zip(VARIANTS, entries, strict=True))}
+        for entries in zip(*written, strict=True)
+    ]
+
+
+def _accelerator() -> str | None:
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if found is None:
+        return None
+    return torch.cuda.get_device_name() if found.type == "cuda" else str(found)

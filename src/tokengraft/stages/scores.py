@@ -1,0 +1,131 @@
+"""What each variant of the model is worth on held-out text, what it writes, and what training it took in memory."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tokengraft.artifacts import RunFolder
+from tokengraft.config import RunConfig
+from tokengraft.errors import DeviceError
+from tokengraft.evaluation.generation import Continuation, continue_greedily
+from tokengraft.evaluation.scorecard import Scorer, generation_score
+from tokengraft.evaluation.step_memory import Case, compare_memory
+from tokengraft.evaluation.windows import byte_windows, spread
+from tokengraft.progress import task, watch
+from tokengraft.stages.inputs import Texts
+from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile
+from tokengraft.training.batches import batches_from
+from tokengraft.training.windows import Window
+
+PROMPT_BYTES = 240
+PASSAGE_BYTES = 700
+
+
+def once(run: RunFolder, stage: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
+    """Facts of a stage: made now, or read from an earlier start."""
+    facts = run.facts(stage)
+    if facts is None:
+        with run.stage(stage) as facts:
+            facts.update(make())
+    return facts
+
+
+def scorer_for(config: RunConfig, model: Any, extension: ExtendedTokenizer, texts: Texts) -> Scorer:
+    """Held-out text as the base reads it; `model` has the base's old rows."""
+    return Scorer.begin(
+        model,
+        extension,
+        domain=[document.text for document in texts.heldout],
+        general=[document.text for document in texts.general],
+        settings=config.evaluation,
+    )
+
+
+def score(config: RunConfig, run: RunFolder, scorer: Scorer, name: str, model: Any, texts: Texts) -> dict[str, Any]:
+    """Card and continuations of one variant. The base is the same model asked in its own tokenization."""
+    extension = scorer.extension
+    tokenizer = extension.base if name == "base" else extension.file
+
+    def make() -> dict[str, Any]:
+        card = scorer.base() if name == "base" else scorer.score(name, model)
+        written = [
+            continue_greedily(model, tokenizer, prompt, max_tokens=config.evaluation.prompt_tokens)
+            for prompt in watch(prompts(config, texts), f"{name} writes", "prompt")
+        ]
+        generated = generation_score([entry.ids for entry in written], tokenizer, extension.decomposition)
+        return {"card": {**card, "generation": generated}, "written": [_written(entry) for entry in written]}
+
+    return once(run, f"score {name}", make)
+
+
+def memory(config: RunConfig, run: RunFolder, extension: ExtendedTokenizer, windows: list[Window]) -> dict[str, Any]:
+    """Peak memory of the engine beside the plain way on the first batch; empty where it was not asked for."""
+    if not config.evaluation.memory:
+        return {}
+    settings = config.distill
+    batch = next(batches_from(windows, settings.tokens_per_step, config.seed, 0))
+    case = Case(
+        model=config.model,
+        device="cpu" if config.device == "auto" else config.device,
+        dtype="float32" if config.dtype == "auto" else config.dtype,
+        trust_remote_code=config.trust_remote_code,
+        base_size=extension.base_size,
+        size=extension.size,
+        windows=batch,
+        settings=settings,
+    )
+
+    def make() -> dict[str, Any]:
+        with task("measure memory"):
+            try:
+                return compare_memory(case).to_dict()
+            except DeviceError as error:
+                return {"unknown": error.found}
+
+    return once(run, "memory", make)
+
+
+def prompts(config: RunConfig, texts: Texts) -> list[str]:
+    """Beginnings of held-out windows, each cut after a word."""
+    windows = list(byte_windows([document.text for document in texts.heldout], PROMPT_BYTES))
+    wanted = [window for window in windows if len(window) > PROMPT_BYTES // 2]
+    chosen = spread(wanted or windows, config.evaluation.prompts * PROMPT_BYTES)
+    return [_after_word(window) for window in chosen[: config.evaluation.prompts]]
+
+
+def passages(config: RunConfig, extension: ExtendedTokenizer, texts: Texts) -> list[dict[str, Any]]:
+    """Held-out passages in both tokenizations, as [text, id] pairs."""
+    found = []
+    for document in texts.heldout[: config.evaluation.samples]:
+        windows = list(byte_windows([document.text], PASSAGE_BYTES))
+        # The middle of a document: its beginning is often a licence.
+        text = windows[len(windows) // 2]
+        found.append(
+            {
+                "name": document.name,
+                "base": _pieces(extension.base, text),
+                "extended": _pieces(extension.file, text),
+            }
+        )
+    return found
+
+
+def _pieces(tokenizer: TokenizerFile, text: str) -> list[list[Any]]:
+    [ids] = tokenizer.encode([text])
+    return [[tokenizer.token_bytes(number).decode("utf-8", errors="backslashreplace"), number] for number in ids]
+
+
+def _after_word(text: str) -> str:
+    cut = text[: len(text) * 3 // 4]
+    head, space, _ = cut.rpartition(" ")
+    return head if space and head.strip() else cut
+
+
+def _written(entry: Continuation) -> dict[str, Any]:
+    return {
+        "prompt": entry.prompt,
+        "text": entry.text,
+        "tokens": len(entry.ids),
+        "bytes": entry.bytes,
+        "seconds": round(entry.seconds, 3),
+        "stopped": entry.stopped,
+    }

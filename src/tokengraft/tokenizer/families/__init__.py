@@ -1,0 +1,83 @@
+"""Kinds of tokenizers, each extended in its own sound way or refused with the reason; one kind a file.
+
+A file registers a detector: from a tokenizer to its `Family`, to `Unsupported`, or to None where it is of another kind.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tokengraft.errors import TokenizerError
+from tokengraft.registry import Registry
+from tokengraft.tokenizer.file import TokenizerFile
+from tokengraft.tokenizer.merging import Merge, Words
+
+
+class Family(Protocol):
+    """A tokenizer together with how its kind is read and extended."""
+
+    @property
+    def name(self) -> str:
+        """What the kind is called."""
+        ...
+
+    @property
+    def file(self) -> TokenizerFile:
+        """The tokenizer."""
+        ...
+
+    def splitter(self) -> Callable[[str], list[str]]:
+        """Text to pre-tokens, picklable: what is counted, and what no merge crosses."""
+        ...
+
+    def words(self, counts: Mapping[str, int]) -> Words:
+        """Pre-tokens with their counts, encoded by the model alone."""
+        ...
+
+    def encode_entries(self, entries: Sequence[str]) -> list[list[int]]:
+        """Ids of vocabulary entries given in their own spelling, by the merges alone (`ignore_merges` off)."""
+        ...
+
+    def extended(self, merges: Sequence[Merge]) -> TokenizerFile:
+        """The tokenizer with these merges, as a conservative extension."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Unsupported:
+    """A kind, or a member of it, that cannot be extended, and why."""
+
+    name: str
+    reason: str
+
+
+Detector = Callable[[TokenizerFile], Family | Unsupported | None]
+
+families: Registry[Detector] = Registry("tokenizer family", "tokengraft.tokenizer.families")
+
+
+def recognise(file: TokenizerFile) -> Family | Unsupported:
+    """The family of a tokenizer, also of one that cannot be extended."""
+    for entry in families:
+        family = entry.function(file)
+        if family is not None:
+            return family
+    return Unsupported(
+        str(file.document["model"].get("type")), "no method to extend this kind of model soundly is known here"
+    )
+
+
+def family_of(file: TokenizerFile) -> Family:
+    """The family of a tokenizer that can be extended.
+
+    Raises:
+        TokenizerError: it cannot be extended soundly; the message names its family and the reason.
+    """
+    family = recognise(file)
+    if isinstance(family, Unsupported):
+        raise TokenizerError(
+            found=f"{file.name}, a {family.name} tokenizer: {family.reason}",
+            expected="a byte-level BPE tokenizer (GPT-2, Llama-3, Qwen, DeepSeek, Mistral-Nemo)",
+            do="choose a model with such a tokenizer",
+        )
+    return family

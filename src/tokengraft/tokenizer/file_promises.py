@@ -1,0 +1,89 @@
+"""What must hold for the tokenizer itself, after it was saved and loaded again."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from tokengraft.tokenizer.extended import ExtendedTokenizer
+from tokengraft.tokenizer.families import Unsupported, family_of, recognise
+from tokengraft.tokenizer.file import TokenizerFile
+from tokengraft.tokenizer.promises import CheckResult, verdict
+
+
+def ids_stay(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
+    """Old ids, special ones among them, as the tokenizers library itself numbers them after a reload."""
+    old = extended.base.tokenizer.get_vocab(with_added_tokens=True)
+    new = reloaded.tokenizer.get_vocab(with_added_tokens=True)
+    moved = [f"{token!r}: {number} → {new.get(token)}" for token, number in old.items() if new.get(token) != number]
+    return verdict("old ids stay after reload", moved, f"{len(moved)} of {len(old)} old ids moved")
+
+
+def added_tokens_stay(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
+    """Added tokens with their flags, and what goes before and after a text."""
+    old, new = (
+        {number: repr(token) for number, token in file.tokenizer.get_added_tokens_decoder().items()}
+        for file in (extended.base, reloaded)
+    )
+    changed = [
+        f"{number}: {old.get(number)} → {new.get(number)}" for number in old | new if old.get(number) != new.get(number)
+    ]
+    around = [(file.prefix_ids(), file.suffix_ids()) for file in (extended.base, reloaded)]
+    if around[0] != around[1]:
+        changed.append(f"ids before and after a text: {around[0]} → {around[1]}")
+    return verdict("added tokens stay", changed, f"{len(changed)} differences, {len(old)} added tokens")
+
+
+def ids_are_contiguous(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
+    """Every id from 0 to the last belongs to exactly one token."""
+    owners = Counter(reloaded.tokenizer.get_vocab(with_added_tokens=True).values())
+    wrong = [
+        f"id {number}: {owners[number]} tokens" for number in {*owners, *range(extended.size)} if owners[number] != 1
+    ]
+    outside = [f"id {number}" for number in owners if number >= extended.size]
+    return verdict(
+        "no id twice, none free", wrong + outside, f"{owners.total()} tokens on ids 0 to {extended.size - 1}"
+    )
+
+
+def later_token_is_fresh(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
+    """A token that somebody adds later does not land on an id in use; it stays in `reloaded`, so this comes last."""
+    name = "<|a later token|>"
+    reloaded.tokenizer.add_special_tokens([name])
+    number = reloaded.tokenizer.token_to_id(name)
+    wrong = [] if number == extended.size else [f"id {number}"]
+    return verdict("a later added token gets a fresh id", wrong, f"id {number} after {extended.size} tokens")
+
+
+def tokens_are_reachable(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
+    """Each new token's spelling encodes as that token, by the merges alone; decoding cannot tell for partial UTF-8."""
+    name = "every new token is reachable"
+    family = recognise(reloaded)
+    if isinstance(family, Unsupported):
+        return verdict(name, [family.reason], f"the result is a {family.name} tokenizer that cannot be extended again")
+    encoded = family.encode_entries([token.token for token in extended.new_tokens])
+    lost = [
+        f"{token.token!r} encodes as {ids}"
+        for token, ids in zip(extended.new_tokens, encoded, strict=True)
+        if ids != [token.id]
+    ]
+    return verdict(name, lost, f"{len(lost)} of {len(encoded)} new tokens unreachable")
+
+
+def pieces_spell_tokens(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
+    """The pieces of each new token are the base's own encoding of it, and have its bytes."""
+    encoded = family_of(extended.base).encode_entries([token.token for token in extended.new_tokens])
+    wrong = [
+        f"{token.token!r}: {list(token.pieces)}, the base says {ids}"
+        for token, ids in zip(extended.new_tokens, encoded, strict=True)
+        if ids != list(token.pieces) or b"".join(map(extended.base.token_bytes, ids)) != reloaded.token_bytes(token.id)
+    ]
+    return verdict("pieces spell their token", wrong, f"{len(wrong)} of {len(encoded)} new tokens wrong")
+
+
+FILE_PROMISES: tuple[Callable[[ExtendedTokenizer, TokenizerFile], CheckResult], ...] = (
+    ids_stay,
+    added_tokens_stay,
+    ids_are_contiguous,
+    tokens_are_reachable,
+    pieces_spell_tokens,
+    later_token_is_fresh,
+)

@@ -1,0 +1,97 @@
+"""Words as linked lists of symbols in flat arrays: a merge rewrites all its places at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from tokengraft.tokenizer.merging.words import Words
+
+NONE = -1
+"""Neighbour of a word's first and last symbol."""
+
+GONE = -1
+"""Symbol of a place that a merge has swallowed."""
+
+Places = Int[np.ndarray, " places"]
+
+
+def pair_key(left: Places | int, right: Places | int) -> Places:
+    """One number for two ids, in the order of (left, right)."""
+    return np.left_shift(np.asarray(left, np.int64), 32) | right
+
+
+def key_pair(key: int) -> tuple[int, int]:
+    """The two ids of a key.
+
+    >>> key_pair(int(pair_key(7, 9)))
+    (7, 9)
+    """
+    return key >> 32, key & 0xFFFFFFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Neighbouring symbols: what they are, where the left one stands, and how often their word occurs."""
+
+    keys: Places
+    places: Places
+    weights: Places
+
+
+class Chains:
+    """All words at once: `symbols[i]` is the id at place i, `following[i]` and `preceding[i]` its neighbours."""
+
+    def __init__(self, words: Words) -> None:
+        ends = np.cumsum(words.lengths)
+        starts = ends - words.lengths
+        self.symbols = words.ids.copy()
+        self.following = np.arange(1, len(words.ids) + 1)
+        self.following[ends - 1] = NONE
+        self.preceding = np.arange(-1, len(words.ids) - 1)
+        self.preceding[starts] = NONE
+        self.weights = np.repeat(words.counts, words.lengths)
+
+    def pairs(self) -> Pairs:
+        """Every pair of neighbours."""
+        left = np.flatnonzero(self.following != NONE)
+        return Pairs(pair_key(self.symbols[left], self.symbols[self.following[left]]), left, self.weights[left])
+
+    def occurrences(self, places: Places, left: int, right: int) -> Places:
+        """Those of `places`, in ascending order, at which `left right` still stands and is merged, from the left."""
+        places = places[(self.symbols[places] == left) & (self.following[places] != NONE)]
+        places = places[self.symbols[self.following[places]] == right]
+        return self._without_overlap(places) if left == right else places
+
+    def _without_overlap(self, places: Places) -> Places:
+        """Every second of places that follow each other: `aaaa` holds the pair `aa` three times and merges twice."""
+        begins_run = np.ones(len(places), bool)
+        begins_run[1:] = self.following[places[:-1]] != places[1:]
+        index = np.arange(len(places))
+        run_start = np.maximum.accumulate(np.where(begins_run, index, 0))
+        return places[(index - run_start) % 2 == 0]
+
+    def merge(self, places: Places, left: int, right: int, new: int) -> tuple[Pairs, Pairs]:
+        """(pairs that this breaks, pairs that it makes), once `left right` at each of `places` has become `new`.
+
+        Two occurrences side by side share one broken and one made pair; each is counted once, by the occurrence on its
+        left.
+        """
+        swallowed = self.following[places]
+        after = self.following[swallowed]
+        before = self.preceding[places]
+        self.symbols[swallowed] = GONE
+        # A neighbour on the left that has just gone belongs to another occurrence, which counts the shared pair.
+        on_left = (before != NONE) & (self.symbols[before] != GONE)
+        on_right = after != NONE
+        before, after = before[on_left], after[on_right]
+        holders, closers = places[on_left], places[on_right]
+        weights = np.concatenate([self.weights[holders], self.weights[closers]])
+        kept = np.concatenate([before, closers])
+        broken = np.concatenate([pair_key(self.symbols[before], left), pair_key(right, self.symbols[after])])
+        self.symbols[places] = new
+        self.following[places] = NONE
+        self.following[closers] = after
+        self.preceding[after] = closers
+        made = np.concatenate([pair_key(self.symbols[before], new), pair_key(new, self.symbols[after])])
+        return Pairs(broken, kept, weights), Pairs(made, kept, weights)

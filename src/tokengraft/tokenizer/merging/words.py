@@ -1,0 +1,46 @@
+"""Distinct pre-tokens as ids, side by side in one array."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Distinct words, each a run of ids, with how often it occurs.
+
+    >>> words = Words.of([[5, 6], [7]], [10, 3])
+    >>> words.ids.tolist(), words.lengths.tolist(), words.total, words.several_ids().counts.tolist()
+    ([5, 6, 7], [2, 1], 23, [10])
+    """
+
+    ids: Int[np.ndarray, " places"]
+    lengths: Int[np.ndarray, " words"]
+    counts: Int[np.ndarray, " words"]
+
+    @classmethod
+    def of(cls, encoded: Sequence[Sequence[int]], counts: Sequence[int]) -> "Words":
+        """Words from their ids, one list a word."""
+        return cls(
+            np.fromiter((number for word in encoded for number in word), np.int64),
+            np.fromiter(map(len, encoded), np.int64, len(encoded)),
+            np.asarray(counts, np.int64),
+        )
+
+    @property
+    def total(self) -> int:
+        """Ids in the whole text: every word as often as it occurs."""
+        return int(self.lengths @ self.counts)
+
+    def several_ids(self) -> "Words":
+        """The words of two ids or more: all that a merge can shorten."""
+        keep = self.lengths > 1
+        return Words(self.ids[np.repeat(keep, self.lengths)], self.lengths[keep], self.counts[keep])
+
+    def occurrences(self, size: int) -> Int[np.ndarray, " size"]:
+        """How often each id in [0, size) occurs in the whole text."""
+        totals = np.zeros(size, np.int64)
+        np.add.at(totals, self.ids, np.repeat(self.counts, self.lengths))
+        return totals

@@ -1,0 +1,111 @@
+"""What must hold for every text, tried on as many as are given."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+
+from tokengraft.progress import watch
+from tokengraft.tokenizer.extended import ExtendedTokenizer
+from tokengraft.tokenizer.promises import KEPT, CheckResult
+
+BATCH = 256
+"""Texts encoded in one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A text under both tokenizers: ids, and what they decode to."""
+
+    text: str
+    base: list[int]
+    extended: list[int]
+    base_decoded: str
+    extended_decoded: str
+
+
+Promise = Callable[[ExtendedTokenizer, Probe], bool]
+
+
+def pieces_are_base(extended: ExtendedTokenizer, probe: Probe) -> bool:
+    """The equation: flatmap(D, encode_extended(x)) == encode_base(x)."""
+    pieces = extended.decomposition.flatten(np.asarray(probe.extended, np.int64))
+    return pieces.tolist() == probe.base
+
+
+def never_longer(_: ExtendedTokenizer, probe: Probe) -> bool:
+    """No text takes more tokens than before."""
+    return len(probe.extended) <= len(probe.base)
+
+
+def decodes_alike(_: ExtendedTokenizer, probe: Probe) -> bool:
+    """Decoding gives what it gave before, be it the text itself or what the base makes of it."""
+    return probe.base_decoded == probe.extended_decoded
+
+
+def other_text_unchanged(extended: ExtendedTokenizer, probe: Probe) -> bool:
+    """A text without new tokens keeps its ids."""
+    return max(probe.extended, default=0) >= extended.base_size or probe.base == probe.extended
+
+
+TEXT_PROMISES: dict[str, Promise] = {
+    "pieces are the base's encoding": pieces_are_base,
+    "no text is longer": never_longer,
+    "decodes as the base does": decodes_alike,
+    "text without new tokens is unchanged": other_text_unchanged,
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """How often a promise was broken, and by which texts."""
+
+    failures: int = 0
+    evidence: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """One more text that breaks it."""
+        self.failures += 1
+        if len(self.evidence) < KEPT:
+            self.evidence.append(repr(text[:120]))
+
+
+def check_texts(extended: ExtendedTokenizer, sources: Mapping[str, Iterable[str]]) -> list[CheckResult]:
+    """The promises tried on each text of each named source, and how many new tokens occur in the source `domain`."""
+    tallies = {name: Tally() for name in TEXT_PROMISES}
+    tried = dict.fromkeys(sources, 0)
+    seen = np.zeros(len(extended.new_tokens), bool)
+    texts = ((source, text) for source, several in sources.items() for text in several)
+    for source, probe in watch(_probes(extended, texts), "checking promises", "text"):
+        tried[source] += 1
+        for name, holds in TEXT_PROMISES.items():
+            if not holds(extended, probe):
+                tallies[name].note(probe.text)
+        if source == "domain":
+            seen[[number - extended.base_size for number in probe.extended if number >= extended.base_size]] = True
+    return [*_text_results(tallies, tried), _in_context(seen, tried.get("domain", 0))]
+
+
+def _probes(extended: ExtendedTokenizer, texts: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Probe]]:
+    base, new = extended.base.tokenizer, extended.file.tokenizer
+    while batch := list(islice(texts, BATCH)):
+        own = [text for _, text in batch]
+        base_ids, new_ids = extended.base.encode(own), extended.encode(own)
+        decoded = base.decode_batch(base_ids, skip_special_tokens=False)
+        new_decoded = new.decode_batch(new_ids, skip_special_tokens=False)
+        for index, (source, text) in enumerate(batch):
+            yield source, Probe(text, base_ids[index], new_ids[index], decoded[index], new_decoded[index])
+
+
+def _text_results(tallies: Mapping[str, Tally], tried: Mapping[str, int]) -> Iterator[CheckResult]:
+    amount = ", ".join(f"{number} {source}" for source, number in tried.items())
+    for name, tally in tallies.items():
+        detail = f"{tally.failures} of {sum(tried.values())} texts fail ({amount})"
+        yield CheckResult(name, not tally.failures, detail, tuple(tally.evidence))
+
+
+def _in_context(seen: np.ndarray, documents: int) -> CheckResult:
+    """New tokens that come up in real text; none at all would mean that they cannot."""
+    detail = f"{int(seen.sum())} of {len(seen)} new tokens occur in {documents} domain texts"
+    return CheckResult("new tokens occur in context", bool(seen.any()) or not documents, detail)

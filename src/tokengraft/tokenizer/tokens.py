@@ -1,0 +1,118 @@
+"""New tokens, and the candidates that did not become one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+INCOMPLETE = "incomplete UTF-8"
+WHITESPACE = "whitespace run"
+INTERMEDIATE = "intermediate"
+
+
+def shown(data: bytes) -> str:
+    r"""Text for a page or a terminal; bytes that are no UTF-8 are written as escapes.
+
+    >>> shown(b" caf\xc3")
+    ' caf\\xc3'
+    """
+    return data.decode("utf-8", errors="backslashreplace")
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """One token that an extension adds, with what it is made of and what it saves."""
+
+    id: int
+    token: str
+    """Entry in the vocabulary, in the tokenizer's own spelling."""
+    bytes: bytes
+    pieces: tuple[int, ...]
+    """The base ids that the base encodes it as."""
+    merge: tuple[int, int]
+    """The two ids that its rule joins, old or new."""
+    count: int
+    """How often the pair stood side by side when it was chosen."""
+    saved: int
+    """Tokens saved where it is used for itself, by re-encoding the text it was chosen from, weighted by the same counts
+    (capped per document). Over all new tokens these add up to the whole saving."""
+    score: float
+    """What the method ranked it by."""
+    notes: tuple[str, ...] = ()
+    """`incomplete UTF-8`, `whitespace run`, `intermediate` (needed for longer tokens, hardly ever used for itself)."""
+    piece_texts: tuple[str, ...] = ()
+    """The pieces as text, for display."""
+
+    @property
+    def text(self) -> str:
+        """The token as text, for display."""
+        return shown(self.bytes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; bytes in hexadecimal."""
+        return {
+            "id": self.id,
+            "token": self.token,
+            "text": self.text,
+            "bytes": self.bytes.hex(),
+            "pieces": list(self.pieces),
+            "piece_texts": list(self.piece_texts),
+            "merge": list(self.merge),
+            "count": self.count,
+            "saved": self.saved,
+            "score": self.score,
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "NewToken":
+        """The token that `to_dict` wrote."""
+        return cls(
+            id=values["id"],
+            token=values["token"],
+            bytes=bytes.fromhex(values["bytes"]),
+            pieces=tuple(values["pieces"]),
+            merge=(values["merge"][0], values["merge"][1]),
+            count=values["count"],
+            saved=values["saved"],
+            score=values["score"],
+            notes=tuple(values["notes"]),
+            piece_texts=tuple(values["piece_texts"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A candidate that was not taken, and why."""
+
+    token: str
+    bytes: bytes
+    merge: tuple[int, int]
+    count: int
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """The candidate as text, for display."""
+        return shown(self.bytes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; bytes in hexadecimal."""
+        return {
+            "token": self.token,
+            "text": self.text,
+            "bytes": self.bytes.hex(),
+            "merge": list(self.merge),
+            "count": self.count,
+            "rejected": self.reason,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Reject":
+        """The reject that `to_dict` wrote."""
+        return cls(
+            token=values["token"],
+            bytes=bytes.fromhex(values["bytes"]),
+            merge=(values["merge"][0], values["merge"][1]),
+            count=values["count"],
+            reason=values["rejected"],
+        )
