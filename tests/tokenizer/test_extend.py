@@ -263,7 +263,7 @@ def test_a_corpus_that_holds_nothing_new_is_refused(plain, corpus):
 @pytest.mark.parametrize("corpus", [[b"bytes"], [{"text": "a row"}], ["a lone \ud800"]])
 def test_entries_that_are_no_text_are_refused_by_their_number(plain, corpus):
     with pytest.raises(CorpusError, match="entry 1 of the corpus"):
-        extend_tokenizer(plain, ["fine", *corpus], processes=1)
+        extend_tokenizer(plain, iter(["fine", *corpus]), processes=1)
 
 
 def test_a_missing_corpus_is_refused(plain, tmp_path):

@@ -5,11 +5,10 @@ from jaxtyping import Int
 
 from tokengraft.errors import TokenizerError
 
-Lengths = Int[np.ndarray, " tokens"]
-Positions = Int[np.ndarray, " shared"]
 
-
-def shared_boundaries(base_lengths: Lengths, extended_lengths: Lengths) -> tuple[Positions, Positions]:
+def shared_boundaries(
+    base_lengths: Int[np.ndarray, " base"], extended_lengths: Int[np.ndarray, " extended"]
+) -> tuple[Int[np.ndarray, " shared"], Int[np.ndarray, " shared"]]:
     """(base positions, extended positions) of the tokens that end at the same byte, in order.
 
     Given are the bytes of text that each token covers. Tokens of length 0 (BOS, EOS, padding) cover nothing and are
@@ -31,13 +30,13 @@ def shared_boundaries(base_lengths: Lengths, extended_lengths: Lengths) -> tuple
     return shared[shared > 0] - 1, extended_positions[shared > 0]
 
 
-def _ends(lengths: Lengths) -> tuple[Positions, Positions]:
+def _ends(lengths: Int[np.ndarray, " tokens"]) -> tuple[Int[np.ndarray, " filled"], Int[np.ndarray, " filled"]]:
     """(byte at which each token ends, its position), of the tokens that cover any."""
     positions = np.flatnonzero(lengths)
     return np.cumsum(lengths[positions]), positions
 
 
-def _common_total(base_ends: Positions, extended_ends: Positions) -> int:
+def _common_total(base_ends: Int[np.ndarray, " base"], extended_ends: Int[np.ndarray, " extended"]) -> int:
     totals = [int(ends[-1]) if len(ends) else 0 for ends in (base_ends, extended_ends)]
     if totals[0] != totals[1]:
         raise TokenizerError(

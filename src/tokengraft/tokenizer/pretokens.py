@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import regex
@@ -23,7 +24,7 @@ from tokengraft.tokenizer.spelling import components, text_of_spelling
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 """What a `ByteLevel` pre-tokenizer with `use_regex` splits by, fixed in the library (Radford et al. 2019)."""
 
-_MARKS = "aZzéßſøΩяא١१ก漢かカ한ﬁ²½ⅷ_-.'\"(#€😀\u0301\u200d\u00ad"
+_MARKS = "aZzéßſøΩяא١१ก漢かカ한ﬁ²½ⅷ_-.'\"(#[]&|~^€😀\u0301\u200d\u00ad"
 _GAPS = " \t\n\r\x0b\x0c\x1c\x1f\x85\u00a0\u2003\u2028\u3000\ufeff"
 PROBE = "".join(f"a{c}1 {c}{c}'{c} 12345{c}'S\n{c}  x{c}{gap}{gap}b{gap}{c}\r\n " for c in _MARKS for gap in _GAPS)
 """Text in which two regex engines that read a pattern differently give themselves away."""
@@ -105,12 +106,9 @@ class Splitter:
 
     def __call__(self, text: str) -> list[str]:
         """The pre-tokens of `text`, added tokens left out."""
-        return [
-            pretoken
-            for stretch in self.cut(text)
-            for part in self.cut_normalised(_normalised(self.normalizer, stretch))
-            for pretoken in self.divide(part)
-        ]
+        stretches = (_normalised(self.normalizer, stretch) for stretch in self.cut(text))
+        parts = (part for stretch in stretches for part in self.cut_normalised(stretch))
+        return list(chain.from_iterable(map(self.divide, parts)))
 
 
 def splitter_of(file: TokenizerFile) -> Splitter:
@@ -151,7 +149,7 @@ def _single_pattern(steps: list[Mapping[str, Any]]) -> tuple[str, bool] | None:
     if len(before) != 1 or last.get("use_regex", True) or last["add_prefix_space"]:
         return None
     (split,) = before
-    isolated = split["type"] == "Split" and split["behavior"] == "Isolated" and not split["invert"]
+    isolated = split["type"] == "Split" and split["behavior"] == "Isolated" and not split.get("invert")
     return (split["pattern"]["Regex"], False) if isolated and "Regex" in split["pattern"] else None
 
 

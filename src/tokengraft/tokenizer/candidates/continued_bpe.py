@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from tokengraft.tokenizer.candidates import Choice, Demand, methods
 from tokengraft.tokenizer.families import Family
-from tokengraft.tokenizer.merging import Learned, learn_merges
-from tokengraft.tokenizer.merging.learn import Merge
+from tokengraft.tokenizer.merging import Learned, Merge, learn_merges
 from tokengraft.tokenizer.spelling import spelling_of
 from tokengraft.tokenizer.tokens import Reject
 

@@ -5,7 +5,7 @@ A file registers a detector: from a tokenizer to its `Family`, to `Unsupported`,
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tokengraft.errors import TokenizerError
 from tokengraft.registry import Registry
@@ -13,6 +13,7 @@ from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.merging import Merge, Words
 
 
+@runtime_checkable
 class Family(Protocol):
     """A tokenizer together with how its kind is read and extended."""
 

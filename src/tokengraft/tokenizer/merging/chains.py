@@ -14,9 +14,11 @@ GONE = -1
 """Symbol of a place that a merge has swallowed."""
 
 Places = Int[np.ndarray, " places"]
+Standing = Int[np.ndarray, " standing"]
+Ids = Int[np.ndarray, " pairs"]
 
 
-def pair_key(left: Places | int, right: Places | int) -> Places:
+def pair_key(left: Ids | int, right: Ids | int) -> Ids:
     """One number for two ids, in the order of (left, right)."""
     return np.left_shift(np.asarray(left, np.int64), 32) | right
 
@@ -24,7 +26,7 @@ def pair_key(left: Places | int, right: Places | int) -> Places:
 def key_pair(key: int) -> tuple[int, int]:
     """The two ids of a key.
 
-    >>> key_pair(int(pair_key(7, 9)))
+    >>> key_pair(int(pair_key(np.array([7]), 9)[0]))
     (7, 9)
     """
     return key >> 32, key & 0xFFFFFFFF
@@ -34,9 +36,9 @@ def key_pair(key: int) -> tuple[int, int]:
 class Pairs:
     """Neighbouring symbols: what they are, where the left one stands, and how often their word occurs."""
 
-    keys: Places
-    places: Places
-    weights: Places
+    keys: Int[np.ndarray, " pairs"]
+    places: Int[np.ndarray, " pairs"]
+    weights: Int[np.ndarray, " pairs"]
 
 
 class Chains:
@@ -57,13 +59,13 @@ class Chains:
         left = np.flatnonzero(self.following != NONE)
         return Pairs(pair_key(self.symbols[left], self.symbols[self.following[left]]), left, self.weights[left])
 
-    def occurrences(self, places: Places, left: int, right: int) -> Places:
+    def occurrences(self, places: Places, left: int, right: int) -> Standing:
         """Those of `places`, in ascending order, at which `left right` still stands and is merged, from the left."""
         places = places[(self.symbols[places] == left) & (self.following[places] != NONE)]
         places = places[self.symbols[self.following[places]] == right]
         return self._without_overlap(places) if left == right else places
 
-    def _without_overlap(self, places: Places) -> Places:
+    def _without_overlap(self, places: Places) -> Standing:
         """Every second of places that follow each other: `aaaa` holds the pair `aa` three times and merges twice."""
         begins_run = np.ones(len(places), bool)
         begins_run[1:] = self.following[places[:-1]] != places[1:]

@@ -5,10 +5,10 @@ calls over its own occurrences.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tokengraft.progress import bar
-from tokengraft.tokenizer.merging.chains import Chains, key_pair
+from tokengraft.tokenizer.merging.chains import Chains, Places, key_pair
 from tokengraft.tokenizer.merging.pairs import PairTable
 from tokengraft.tokenizer.merging.words import Words
 
@@ -61,23 +61,32 @@ def learn_merges(
             key, count, places = best
             merge = _merge_of(key, count, spellings)
             if merge.token in known:
-                learned.known.append(Merge(merge.left, merge.right, known[merge.token], merge.token, count))
+                learned.known.append(replace(merge, id=known[merge.token]))
                 continue
-            broken, made = chains.merge(
-                chains.occurrences(places, merge.left, merge.right), merge.left, merge.right, merge.id
-            )
-            pairs.subtract(broken)
-            pairs.add(made)
+            _apply(merge, places, chains, pairs)
             spellings.append(merge.token)
             known[merge.token] = merge.id
             learned.merges.append(merge)
             progress.update()
-    learned.known = learned.known[:keep_rejects]
-    upcoming = [_merge_of(key, count, spellings) for key, count in _upcoming(pairs, keep_rejects)]
+    _keep_rejects(learned, pairs, spellings, keep_rejects)
+    return learned
+
+
+def _apply(merge: Merge, places: Places, chains: Chains, pairs: PairTable) -> None:
+    """Carries a rule out everywhere, and brings the table up to date."""
+    standing = chains.occurrences(places, merge.left, merge.right)
+    broken, made = chains.merge(standing, merge.left, merge.right, merge.id)
+    pairs.subtract(broken)
+    pairs.add(made)
+
+
+def _keep_rejects(learned: Learned, pairs: PairTable, spellings: Sequence[str | None], at_most: int) -> None:
+    known = set(spellings)
+    upcoming = [_merge_of(key, count, spellings) for key, count in _upcoming(pairs, at_most)]
     rare = [_merge_of(key, count, spellings) for count, key in sorted(pairs.rare, reverse=True)]
+    learned.known = learned.known[:at_most]
     learned.next = [merge for merge in upcoming if merge.token not in known]
     learned.rare = [merge for merge in rare if merge.token not in known]
-    return learned
 
 
 def _merge_of(key: int, count: int, spellings: Sequence[str | None]) -> Merge:

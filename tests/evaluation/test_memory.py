@@ -1,0 +1,74 @@
+"""Memory of a fresh process, and the engine beside the plain way."""
+
+import sys
+
+import pytest
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from tokengraft.config import DistillConfig
+from tokengraft.errors import DeviceError
+from tokengraft.evaluation.memory import peak_memory
+from tokengraft.evaluation.step_memory import Case, compare_memory
+from tokengraft.phases.rows import training_windows
+
+MIB = 2**20
+WORK = """
+def holds(before, during):
+    ready = b"1" * before
+    return lambda: (ready[0], b"2" * during)
+
+def spikes(before, during):
+    b"1" * before
+    return lambda: b"2" * during
+
+def fails():
+    raise RuntimeError("no such luck")
+"""
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    (tmp_path / "measured_work.py").write_text(WORK)
+    monkeypatch.syspath_prepend(tmp_path)
+    return lambda name, **arguments: peak_memory(f"measured_work:{name}", arguments)
+
+
+@pytest.mark.parametrize("name", ["holds", "spikes"])
+def test_the_step_is_what_the_work_took(work, name):
+    """What was held, or held for a while, while the work was prepared is not charged to it."""
+    found = work(name, before=200 * MIB, during=100 * MIB)
+    assert 95 * MIB < found.step < 115 * MIB
+    assert (found.baseline > 200 * MIB) == (name == "holds")
+
+
+def test_this_process_does_not_leak_into_the_measured_one(work):
+    ours = b"3" * (300 * MIB)
+    found = work("holds", before=1, during=MIB)
+    assert found.peak < 100 * MIB < len(ours)
+
+
+def test_work_that_fails_is_told(work):
+    with pytest.raises(DeviceError, match="no such luck"):
+        work("fails")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the mark be set back")
+def test_the_engine_takes_less_than_the_plain_way(tmp_path, extension, code):
+    config = LlamaConfig(
+        vocab_size=20_000, hidden_size=64, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+        max_position_embeddings=128, tie_word_embeddings=False, bos_token_id=0, eos_token_id=0,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config)
+    model.save_pretrained(tmp_path)
+    settings = DistillConfig(max_length=120)
+    windows = training_windows(model, extension, code, settings)[:12]
+    tokens = sum(len(window.teacher) for window in windows)
+    case = Case(str(tmp_path), "cpu", "float32", False, 20_000, 20_030, windows, settings)
+    found = compare_memory(case)
+    table, logits = 20_030 * 64 * 4, 20_000 * 4 * sum(len(window.student) for window in windows)
+    # Two gradients and four moments of a table's size, and the student's logits at least once.
+    assert found.plain.step > 6 * table + logits
+    assert found.engine.step < found.plain.step / 2
+    assert set(found.to_dict()) == {"engine_bytes", "plain_bytes", "baseline_bytes", "how"}
+    assert found.to_dict()["plain_bytes"] > found.to_dict()["engine_bytes"] > found.to_dict()["baseline_bytes"] > 0
+    assert f"12 windows and {tokens} base tokens" in found.how
