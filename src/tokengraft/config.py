@@ -79,6 +79,8 @@ class DistillConfig:
     steps: int = 300
     tokens_per_step: int = 4096
     """Upper bound on base tokens of one step, padding included."""
+    replay_share: float = 0.25
+    """Share of them that is replay text, where there is any."""
     max_length: int | None = None
     """Longest window in base tokens; None: the model's context, at most 1 024."""
     objective: str = "kl"
@@ -125,6 +127,8 @@ class RunConfig:
     corpus: CorpusConfig
     general: CorpusConfig | None = None
     """Text outside the domain, for what is forgotten; None: not measured."""
+    replay: CorpusConfig | None = None
+    """Other text outside the domain, read along in training: there new tokens learn where they do not belong."""
     title: str = ""
     """Heading of the page; empty: the model's name."""
     out: str = "tokengraft-run"
@@ -204,7 +208,7 @@ def as_mappings(settings: Mapping[str, Any]) -> dict[str, Any]:
     {'corpus': {'path': 'notes/'}}
     """
     return {
-        name: {"path": value} if name in {"corpus", "general"} and isinstance(value, str) else value
+        name: {"path": value} if name in {"corpus", "general", "replay"} and isinstance(value, str) else value
         for name, value in settings.items()
     }
 
@@ -297,6 +301,10 @@ def _check_ranges(config: RunConfig) -> None:
     for name, value in positive.items():
         if not value > 0:
             raise ConfigError(found=f"{name} = {value}", expected="a value above 0", do=f"raise {name}")
+    if not 0 <= config.distill.replay_share < 1:
+        raise ConfigError(
+            found=f"distill.replay_share = {config.distill.replay_share}", expected="from 0 to below 1", do="change it"
+        )
     if config.distill.steps < 0:
         raise ConfigError(found=f"distill.steps = {config.distill.steps}", expected="0 or more", do="raise it")
     total = config.shares.tokens + config.shares.training + config.shares.heldout

@@ -139,7 +139,7 @@ def test_the_saved_model_has_the_figures_that_were_measured(settings, untied_bfl
     extension = tg.ExtendedTokenizer.load(run.path / "tokenizer", base)
     parts = [stream_part(config.corpus, config.shares, "heldout"), stream(config.general)]
     heldout, general = (sample(part, config.evaluation.fertility_bytes, config.seed) for part in parts)
-    scorer = scorer_for(config, load_base(config), extension, Texts([], heldout, general))
+    scorer = scorer_for(config, load_base(config), extension, Texts([], heldout, general, []))
     saved = AutoModelForCausalLM.from_pretrained(run.path / "model", dtype=torch.float32)
     card = run.metrics["models"][2]
     assert scorer.score("distilled", saved) == {name: card[name] for name in ("name", "domain", "general")}

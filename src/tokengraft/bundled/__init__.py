@@ -13,6 +13,7 @@ def demo_settings() -> dict[str, Any]:
         "model": str(MODEL_DIR),
         "corpus": {"path": "demo:domain"},
         "general": {"path": "demo:general"},
+        "replay": {"path": "demo:replay"},
         "title": "The bundled model learns to read transformers and torch",
         "out": "tokengraft-demo",
         "tokens": {"size": 800},

@@ -9,7 +9,9 @@ run goes on from its last checkpoint.
 import argparse
 import json
 import math
+import platform
 import random
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -22,6 +24,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, proce
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from tokengraft.artifacts import hardware
+from tokengraft.bundled.card import write_card
 from tokengraft.corpus.python_sources import general_texts
 from tokengraft.evaluation.bits_per_byte import bits_per_byte, byte_windows
 
@@ -313,6 +317,9 @@ def main() -> None:
     curve = train(model, Material(tokenizer, texts, heldout), recipe, clock, out, arguments.device)
     save_model(model, tokenizer, out)
     figures = {
+        "command": f"python -m tokengraft.bundled.pretrain {' '.join(sys.argv[1:])}",
+        "python": platform.python_version(),
+        "hardware": f"{hardware()['cpu']}, {torch.get_num_threads()} threads, device {arguments.device}",
         "recipe": asdict(recipe),
         "parameters": sum(p.numel() for p in model.parameters()),
         "training_files": len(texts),
@@ -325,6 +332,7 @@ def main() -> None:
         "curve": curve,
     }
     (out / "training.json").write_text(json.dumps(figures, indent=1) + "\n")
+    write_card(out)
     print({k: v for k, v in figures.items() if k != "curve"}, flush=True)
 
 

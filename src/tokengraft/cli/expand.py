@@ -18,6 +18,7 @@ def expand(
     ] = None,
     field: Annotated[str | None, Parameter(help="Name of the text field in the corpus.")] = None,
     general: Annotated[str | None, Parameter(help="Text outside the domain, for what is forgotten.")] = None,
+    replay: Annotated[str | None, Parameter(help="Other such text, read along in training.")] = None,
     size: Size = None,
     steps: Steps = None,
     out: Out = None,
@@ -34,13 +35,21 @@ def expand(
     from tokengraft.cli.summary import print_summary
     from tokengraft.config import RunConfig, as_mappings, merged, read_settings
 
-    flags = nested(
-        {
-            "model": model, "corpus.path": corpus, "corpus.field": field, "general.path": general,
-            "tokens.size": size, "distill.steps": steps, "out": out, "device": device, "seed": seed,
-            "threads": threads, "trust_remote_code": trust_remote_code, **assignments(settings),
-        }
-    )  # fmt: skip
+    given = {
+        "model": model,
+        "corpus.path": corpus,
+        "corpus.field": field,
+        "general.path": general,
+        "replay.path": replay,
+        "tokens.size": size,
+        "distill.steps": steps,
+        "out": out,
+        "device": device,
+        "seed": seed,
+        "threads": threads,
+        "trust_remote_code": trust_remote_code,
+    }
+    flags = nested({**given, **assignments(settings)})
     chosen = RunConfig.from_dict(merged(as_mappings(read_settings(config)) if config else {}, flags))
 
     from tokengraft.pipeline import expand as run

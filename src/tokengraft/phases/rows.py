@@ -15,7 +15,7 @@ from tokengraft.losses.fused import Head, Objectives, Targets, fused_loss
 from tokengraft.model.load import context_length
 from tokengraft.model.projection import find_projection
 from tokengraft.model.rows import Composed, NewRows
-from tokengraft.training.batches import batches_from, pair
+from tokengraft.training.batches import mixed_batches, pair
 from tokengraft.training.loop import Journal, Outcome, Plan, run_phase
 from tokengraft.training.windows import Window, collect_windows
 
@@ -54,20 +54,36 @@ class RowsPhase:
 
     def step(self, windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
         """(sum of both losses, each of them in nats per position, base tokens read)."""
+        taught = [window for window in windows if window.first_new < len(window.student)]
+        plain = [window for window in windows if window.first_new == len(window.student)]
+        weight = 1 / max(1, sum(len(window.student) - 1 for window in windows))
+        parts = [*self._taught(taught, weight), *self._plain(plain, weight)]
+        kl = torch.stack([part for part, _ in parts]).sum()
+        cross_entropy = torch.stack([part for _, part in parts]).sum()
+        losses = {"kl": kl.detach(), "cross_entropy": cross_entropy.detach()}
+        return kl + cross_entropy, losses, sum(len(window.teacher) for window in windows)
+
+    def _taught(self, windows: Sequence[Window], weight: float) -> Iterator[tuple[Tensor, Tensor]]:
+        """Both losses of windows with new tokens."""
+        if not windows:
+            return
         batch = pair(windows).to(self.composed.model.device)
         with torch.no_grad():
             teacher = self.composed.hidden(batch.teacher).flatten(0, 1)[batch.compared_teacher]
         student = self.composed.hidden(batch.student).flatten(0, 1)
-        targets = int((batch.compared_targets >= 0).sum() + (batch.before_targets >= 0).sum())
-        head_weight = 1 / max(1, targets)
-        kl, after = self._losses(
-            student[batch.compared],
-            Targets(teacher, batch.compared_targets, 1 / max(1, len(batch.compared)), head_weight),
-        )
+        targets = Targets(teacher, batch.compared_targets, 1 / len(batch.compared), weight)
+        yield self._losses(student[batch.compared], targets)
         # Before a row's first new token both passes are the same: there is nothing to teach the input rows.
-        _, before = self._losses(student[batch.before].detach(), Targets(None, batch.before_targets, 0.0, head_weight))
-        losses = {"kl": kl.detach(), "cross_entropy": (after + before).detach()}
-        return kl + after + before, losses, sum(len(window.teacher) for window in windows)
+        yield self._losses(student[batch.before].detach(), Targets(None, batch.before_targets, 0.0, weight))
+
+    def _plain(self, windows: Sequence[Window], weight: float) -> Iterator[tuple[Tensor, Tensor]]:
+        """Losses of windows without new tokens: the head alone learns there, from one pass without a graph."""
+        if not windows:
+            return
+        batch = pair(windows).to(self.composed.model.device)
+        with torch.no_grad():
+            hidden = self.composed.hidden(batch.student).flatten(0, 1)[batch.before]
+        yield self._losses(hidden, Targets(None, batch.before_targets, 0.0, weight))
 
     def _losses(self, hidden: Float[Tensor, "positions d"], targets: Targets) -> tuple[Tensor, Tensor]:
         return fused_loss(hidden, self.rows.head, self.rows.bias, self.head, targets, self.objectives)
@@ -94,6 +110,7 @@ def distill(
     model: Any,
     extension: Any,
     windows: Sequence[Window],
+    replay: Sequence[Window] = (),
     *,
     settings: DistillConfig | None = None,
     seed: int = 0,
@@ -104,8 +121,9 @@ def distill(
     """What the phase did; the new rows of the grown and initialised `model` are trained in place.
 
     Input rows learn by the objective (KL at shared boundaries over the base vocabulary), head rows by cross-entropy
-    over the extended one; nothing else moves. `changes` are settings of `DistillConfig` by name. `stored` is the dtype
-    that the model will be saved in: rows are rounded to it at the end, so that what is measured is what is saved.
+    over the extended one; nothing else moves. `replay` are windows of text outside the domain, for the head. `changes`
+    are settings of `DistillConfig` by name. `stored` is the dtype that the model will be saved in: rows are rounded to
+    it at the end, so that what is measured is what is saved.
 
     Raises:
         ConfigError: there is no objective of that name.
@@ -115,7 +133,7 @@ def distill(
     phase = RowsPhase(model, extension, chosen)
     plan = Plan(chosen.steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows")
     outcome = run_phase(
-        phase.rows, phase.optimizers(), _batches(windows, chosen, seed), phase.step, plan, journal or Journal()
+        phase.rows, phase.optimizers(), _batches(windows, replay, chosen, seed), phase.step, plan, journal or Journal()
     )
     if stored is not None:
         phase.rows.round_to(stored)
@@ -123,8 +141,10 @@ def distill(
     return outcome
 
 
-def _batches(windows: Sequence[Window], settings: DistillConfig, seed: int) -> Callable[[int], Iterator[list[Window]]]:
-    return lambda step: batches_from(windows, settings.tokens_per_step, seed, step)
+def _batches(
+    windows: Sequence[Window], replay: Sequence[Window], settings: DistillConfig, seed: int
+) -> Callable[[int], Iterator[list[Window]]]:
+    return lambda step: mixed_batches(windows, replay, settings.tokens_per_step, settings.replay_share, seed, step)
 
 
 def _absolute(table: Float[Tensor, "base d"]) -> float:

@@ -104,7 +104,16 @@ def _saved_tile(metrics: Metrics) -> Tile:
 
 def _model_tiles(metrics: Metrics) -> Iterator[Tile]:
     before, after = metrics.base.domain.bits_per_byte, metrics.final.domain.bits_per_byte
-    if metrics.gap_closed is not None:
+    if after < (1 - SAME_BITS) * before:
+        # Past the base the share of the gap says little: a narrow gap gives thousands of per cent.
+        yield Tile(
+            "bits per byte in the domain",
+            f"−{percent(1 - after / before)}",
+            f"{decimal(after)}, base {decimal(before)}",
+            f"at least {percent(LEAST_GAP_CLOSED, 0)} of what initialising lost is won back",
+            "kept",
+        )
+    elif metrics.gap_closed is not None:
         yield Tile(
             "of the loss gap closed",
             percent(metrics.gap_closed),

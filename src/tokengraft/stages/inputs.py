@@ -31,6 +31,8 @@ class Texts:
     heldout: list[Document]
     general: list[Document]
     """Empty where no general corpus was given."""
+    replay: list[Document]
+    """Empty where no replay corpus was given."""
 
 
 def check_inputs(config: RunConfig) -> TokenizerFile:
@@ -48,8 +50,9 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
     check_model(config.model)
     check_readable(config.corpus)
     require_parts(config.corpus, config.shares)
-    if config.general is not None:
-        check_readable(config.general)
+    for corpus in (config.general, config.replay):
+        if corpus is not None:
+            check_readable(corpus)
     base = TokenizerFile.load(config.model)
     family_of(base)
     _check_space(config)
@@ -63,25 +66,24 @@ def gather_texts(config: RunConfig, run: RunFolder) -> Texts:
         CorpusError: a corpus cannot be read, or is too small to be split.
         RunFolderError: the corpus has changed since the run began.
     """
-    budget = config.distill.steps * config.distill.tokens_per_step * BYTES_PER_TOKEN
-    general = [] if config.general is None else _draw(stream(config.general), config, "read general text")
-    training = stream_part(config.corpus, config.shares, "training")
-    heldout = stream_part(config.corpus, config.shares, "heldout")
+    budget = max(1, config.distill.steps * config.distill.tokens_per_step * BYTES_PER_TOKEN)
+    measured = config.evaluation.fertility_bytes
+
+    def draw(documents: Iterable[Document], size: int, what: str) -> list[Document]:
+        return sample(watch(documents, f"read {what} text", "doc"), size, config.seed)
+
     texts = Texts(
-        training=sample(watch(training, "read training text", "doc"), max(1, budget), config.seed),
-        heldout=_draw(heldout, config, "read held-out text"),
-        general=general,
+        training=draw(stream_part(config.corpus, config.shares, "training"), budget, "training"),
+        heldout=draw(stream_part(config.corpus, config.shares, "heldout"), measured, "held-out"),
+        general=draw(stream(config.general), measured, "general") if config.general else [],
+        replay=draw(stream(config.replay), budget, "replay") if config.replay else [],
     )
     _check_unchanged(texts, run)
     return texts
 
 
-def _draw(documents: Iterable[Document], config: RunConfig, what: str) -> list[Document]:
-    return sample(watch(documents, what, "doc"), config.evaluation.fertility_bytes, config.seed)
-
-
 def _check_unchanged(texts: Texts, run: RunFolder) -> None:
-    facts = {name: _fingerprint(getattr(texts, name)) for name in ("training", "heldout", "general")}
+    facts = {name: _fingerprint(getattr(texts, name)) for name in ("training", "heldout", "general", "replay")}
     before = run.facts("texts")
     if before is None:
         with run.stage("texts") as entry:

@@ -12,9 +12,9 @@ from tokengraft.evaluation.step_memory import Case, compare_memory
 from tokengraft.evaluation.windows import byte_windows, spread
 from tokengraft.progress import task, watch
 from tokengraft.stages.inputs import Texts
+from tokengraft.stages.train import Windows
 from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile
 from tokengraft.training.batches import batches_from
-from tokengraft.training.windows import Window
 
 PROMPT_BYTES = 240
 PASSAGE_BYTES = 700
@@ -57,12 +57,12 @@ def score(config: RunConfig, run: RunFolder, scorer: Scorer, name: str, model: A
     return once(run, f"score {name}", make)
 
 
-def memory(config: RunConfig, run: RunFolder, extension: ExtendedTokenizer, windows: list[Window]) -> dict[str, Any]:
+def memory(config: RunConfig, run: RunFolder, extension: ExtendedTokenizer, windows: Windows) -> dict[str, Any]:
     """Peak memory of the engine beside the plain way on the first batch; empty where it was not asked for."""
     if not config.evaluation.memory:
         return {}
     settings = config.distill
-    batch = next(batches_from(windows, settings.tokens_per_step, config.seed, 0))
+    batch = next(batches_from(windows.domain, settings.tokens_per_step, config.seed, 0))
     case = Case(
         model=config.model,
         device="cpu" if config.device == "auto" else config.device,

@@ -1,11 +1,13 @@
 """Distilling the new rows, with checkpoints in the run folder."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from tokengraft.artifacts import RunFolder
 from tokengraft.config import RunConfig
+from tokengraft.corpus import Document
 from tokengraft.errors import CorpusError
 from tokengraft.model.load import stored_dtype
 from tokengraft.phases import distill, training_windows
@@ -17,14 +19,26 @@ from tokengraft.training.windows import Window
 CHECKPOINT = "checkpoint.safetensors"
 
 
-def windows_for(config: RunConfig, model: Any, extension: ExtendedTokenizer, texts: Texts) -> list[Window]:
-    """Training windows in both tokenizations.
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """What the rows are trained on, in both tokenizations."""
+
+    domain: list[Window]
+    replay: list[Window]
+
+
+def windows_for(config: RunConfig, model: Any, extension: ExtendedTokenizer, texts: Texts) -> Windows:
+    """Windows of the training text and of the replay text.
 
     Raises:
         CorpusError: the training part holds no window to compare.
     """
-    windows = training_windows(model, extension, [document.text for document in texts.training], config.distill)
-    if not windows:
+
+    def cut(documents: list[Document]) -> list[Window]:
+        return training_windows(model, extension, [document.text for document in documents], config.distill)
+
+    windows = Windows(cut(texts.training), cut(texts.replay))
+    if not windows.domain:
         raise CorpusError(
             found=f"{len(texts.training)} training documents of one token or none",
             expected="text to train on",
@@ -33,7 +47,7 @@ def windows_for(config: RunConfig, model: Any, extension: ExtendedTokenizer, tex
     return windows
 
 
-def teach(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, windows: list[Window]) -> None:
+def teach(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, windows: Windows) -> None:
     """Trains the new rows of `model` in place; goes on from the last checkpoint of an earlier start.
 
     Raises:
@@ -47,7 +61,8 @@ def teach(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedToke
     distill(
         model,
         extension,
-        windows,
+        windows.domain,
+        windows.replay,
         settings=config.distill,
         seed=config.seed,
         journal=journal,

@@ -77,6 +77,20 @@ def batches_from(windows: Sequence[Window], tokens: int, seed: int, step: int) -
         epoch += 1
 
 
+def mixed_batches(
+    windows: Sequence[Window], replay: Sequence[Window], tokens: int, share: float, seed: int, step: int
+) -> Iterator[list[Window]]:
+    """Batches as `batches_from` gives them, `share` of whose tokens are replay text where there is any."""
+    if not replay or not share:
+        yield from batches_from(windows, tokens, seed, step)
+        return
+    again = int(tokens * share)
+    for batch, old in zip(
+        batches_from(windows, tokens - again, seed, step), batches_from(replay, again, seed + 1, step), strict=False
+    ):
+        yield batch + old
+
+
 def _by_length(windows: list[Window], tokens: int) -> Iterator[list[Window]]:
     batch: list[Window] = []
     for window in sorted(windows, key=lambda window: len(window.teacher)):

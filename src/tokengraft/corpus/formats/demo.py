@@ -1,27 +1,35 @@
-"""The demo's two corpora, made of what is installed on every machine that can run it."""
+"""The demo's corpora, made of what is installed on every machine that can run it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from tokengraft.corpus.formats import Format, formats
 from tokengraft.corpus.python_sources import domain_texts, general_texts
 from tokengraft.corpus.text import Document
 
-DOMAIN, GENERAL = "demo:domain", "demo:general"
+TEXTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "demo:domain": domain_texts,
+    "demo:general": partial(general_texts, heldout=True),
+    "demo:replay": partial(general_texts, heldout=False),
+}
 
 
 @formats.register("demo")
 class DemoFormat(Format):
-    """Source of transformers and torch (`demo:domain`), or standard-library files held out from the bundled model."""
+    """Python source on every machine: `demo:domain` (transformers, torch), `demo:general`, `demo:replay` (see below).
 
-    forms = f"{DOMAIN} or {GENERAL}"
+    The domain is unknown to the bundled model. Replay is the standard library that the model was trained on, general
+    text the files of it that were held out.
+    """
+
+    forms = ", ".join(TEXTS)
 
     @classmethod
     def claims(cls, location: str) -> bool:
-        """Whether the location is one of the two names."""
-        return location in {DOMAIN, GENERAL}
+        """Whether the location is one of the names."""
+        return location in TEXTS
 
     def documents(self) -> Iterator[Document]:
         """Each file, in the order of their paths."""
-        texts = domain_texts() if self.source.location == DOMAIN else general_texts(heldout=True)
-        for name, text in texts:
+        for name, text in TEXTS[self.source.location]():
             yield Document(name, text)
