@@ -56,6 +56,15 @@ def write_text(path: Path, text: str) -> None:
     write_with(path, lambda temporary: _write(temporary, text))
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes bytes."""
+
+    def write(place: Path) -> None:
+        place.write_bytes(data)
+
+    write_with(path, write)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON with a space of indentation, whole or not at all."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")

@@ -156,7 +156,7 @@ def test_help_is_there(program, arguments):
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", ["stories260K-hf", "tinygpt-shakespeare-hf", "chemts-gpt2-0.2m-smiles"])
+@pytest.mark.parametrize("name", ["tinygpt-shakespeare-hf", "chemts-gpt2-0.2m-smiles"])
 def test_a_family_that_cannot_be_extended_yet_is_refused_with_the_reason(settings, tmp_path, shared_data, name):
     message = refused(settings, tmp_path, model=str(shared_data / "models" / name))
     assert "byte-level" in message

@@ -46,8 +46,55 @@ PIPELINES = {
 }
 
 
+SENTENCEPIECE = {
+    "sentencepiece": {
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [
+                {"type": "Prepend", "prepend": "▁"},
+                {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+            ],
+        },
+    },
+    "metaspace": {
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False},
+    },
+}
+"""The two pipelines of Llama-2 and Mistral: older files normalise, newer ones pre-tokenize."""
+
+
+def make_sentencepiece(kind, texts, size=120):
+    """A BPE tokenizer with byte fallback: bytes first, then what merges make, digits alone, no pattern that splits."""
+    trained = Tokenizer(models.BPE())
+    trained.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Digits(individual_digits=True)]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, initial_alphabet=list("▁0123456789=_.(),abcdefghijklmnopqrstuvwxyz"), show_progress=False
+    )
+    trained.train_from_iterator([text.strip() for text in texts], trainer=trainer)
+    model = json.loads(trained.to_str())["model"]
+    entries = [UNKNOWN, "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *model["vocab"]]
+    model |= {"vocab": {entry: number for number, entry in enumerate(entries)}, "unk_token": UNKNOWN}
+    decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.decoder = decoder
+    document = {**json.loads(tokenizer.to_str()), **SENTENCEPIECE[kind]}
+    document["model"] = {**model, "byte_fallback": True, "fuse_unk": True}
+    tokenizer = Tokenizer.from_str(json.dumps(document))
+    tokenizer.add_special_tokens([UNKNOWN, "<s>", "</s>"])
+    tokenizer.add_tokens(["<tool>"])
+    begin = ("<s>", 1)
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[begin])
+    return tokenizer
+
+
 def make(kind, texts, size=420):
     """A tokenizer of this make; its special tokens stand outside `model.vocab`, as those of Llama-3 and Qwen do."""
+    if kind in SENTENCEPIECE:
+        return make_sentencepiece(kind, texts)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = PIPELINES[kind]()
     tokenizer.decoder = decoders.ByteLevel()

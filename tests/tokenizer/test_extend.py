@@ -30,7 +30,7 @@ SIZE = 40
 @pytest.fixture(scope="session")
 def extensions(make_tokenizer, code):
     """Each make with new tokens of the code, by make."""
-    kinds = ("gpt2", "gpt2-prefix", "llama3", "qwen2", "deepseek")
+    kinds = ("gpt2", "gpt2-prefix", "llama3", "qwen2", "deepseek", "sentencepiece", "metaspace")
     return {kind: extend_tokenizer(make_tokenizer(kind), code, SIZE, processes=1) for kind in kinds}
 
 

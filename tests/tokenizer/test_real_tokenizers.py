@@ -84,10 +84,8 @@ def test_pieces_and_bytes_align_alike(extended, verilog):
 @pytest.mark.parametrize(
     ("place", "family"),
     [
-        ("tokenizers/llama2", "SentencePiece BPE"),
         ("tokenizers/t5-small", "Unigram"),
         ("tokenizers/bert-base-uncased", "WordPiece"),
-        ("models/stories260K-hf", "SentencePiece BPE"),
         ("models/tinygpt-shakespeare-hf", "character BPE"),
         ("models/chemts-gpt2-0.2m-smiles", "WordLevel"),
     ],

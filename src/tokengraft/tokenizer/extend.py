@@ -68,7 +68,7 @@ def extend_from_counts(
     if not choice.merges:
         _refuse_barren(counts, demand)
     extended = _assembled(family, counts, choice, demand, method)
-    require(check_extension(extended, _sample_texts(counts, seed), seed=seed))
+    require(check_extension(extended, _sample_texts(family, counts, seed), seed=seed))
     return extended
 
 
@@ -143,7 +143,7 @@ def _assembled(
     )
 
 
-def _sample_texts(counts: Mapping[str, int], seed: int) -> list[str]:
+def _sample_texts(family: Family, counts: Mapping[str, int], seed: int) -> list[str]:
     """Texts that look like the corpus to an encoder: its pre-tokens, drawn as often as they occur."""
     drawn = random.Random(seed).choices(list(counts), weights=list(counts.values()), k=6400)
-    return ["".join(drawn[start : start + 50]) for start in range(0, len(drawn), 50)]
+    return [family.sample(drawn[start : start + 50]) for start in range(0, len(drawn), 50)]

@@ -36,6 +36,8 @@ class TokenizerFile:
     """`tokenizer_config.json`; empty where there is none."""
     companions: Mapping[str, str] = field(default_factory=dict)
     """Text of the other files of a tokenizer folder (special tokens, chat templates) by relative path."""
+    binaries: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """A `.model` of SentencePiece, by its name in the folder."""
     name: str = field(default="a tokenizer in memory", compare=False)
     """What messages call it: the path, hub id or name that it was loaded from."""
 
@@ -56,11 +58,13 @@ class TokenizerFile:
         document = with_declared(raw.document, raw.config)
         if document is not raw.document:
             check_consistent(document, raw.name)
-        return cls(document, raw.config, raw.companions, raw.name)
+        return cls(document, raw.config, raw.companions, raw.binaries, raw.name)
 
-    def replaced(self, document: dict[str, Any], config: dict[str, Any]) -> "TokenizerFile":
-        """The same tokenizer folder with another document and configuration."""
-        return dataclasses.replace(self, document=document, config=config)
+    def replaced(
+        self, document: dict[str, Any], config: dict[str, Any], binaries: Mapping[str, bytes] | None = None
+    ) -> "TokenizerFile":
+        """The same tokenizer folder with another document and configuration; a `.model` that fits the old one goes."""
+        return dataclasses.replace(self, document=document, config=config, binaries=binaries or {})
 
     def save(self, folder: str | Path) -> None:
         """Writes a folder that `AutoTokenizer`, `tokenizers` and `TokenizerFile.load` read.
@@ -71,6 +75,8 @@ class TokenizerFile:
         root = Path(folder)
         for path, text in self.companions.items():
             atomic.write_text(root / path, text)
+        for path, data in self.binaries.items():
+            atomic.write_bytes(root / path, data)
         if self.config:
             atomic.write_text(root / CONFIG, json.dumps(self.config, ensure_ascii=False, indent=2) + "\n")
         atomic.write_text(root / DOCUMENT, json.dumps(self.document, ensure_ascii=False, indent=2))
@@ -93,9 +99,14 @@ class TokenizerFile:
             ) from error
 
     @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        """Id of every entry of the model; added tokens may stand outside it."""
+        return vocabulary_of(self.document)
+
+    @cached_property
     def ids(self) -> dict[str, int]:
         """Id of every entry, added tokens included."""
-        return vocabulary_of(self.document) | {token["content"]: token["id"] for token in self.added_tokens}
+        return self.vocabulary | {token["content"]: token["id"] for token in self.added_tokens}
 
     @cached_property
     def tokens(self) -> list[str | None]:

@@ -10,7 +10,6 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import regex
@@ -77,12 +76,12 @@ class Cutter:
         document = {"version": "1.0", "added_tokens": added, "model": nothing}
         return cls(pattern, TokenizerFile(document).tokenizer)
 
-    def __call__(self, text: str) -> list[str]:
-        """The stretches of `text` between added tokens."""
+    def __call__(self, text: str) -> list[tuple[int, int]]:
+        """Where the stretches of `text` between added tokens begin and end, in characters."""
         if not self.pattern.search(text):
-            return [text]
+            return [(0, len(text))]
         found = self.tokenizer.encode(text, add_special_tokens=False)
-        return [text[start:end] for number, (start, end) in zip(found.ids, found.offsets, strict=True) if number == 0]
+        return [span for number, span in zip(found.ids, found.offsets, strict=True) if number == 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +102,27 @@ class Splitter:
     normalizer: Normalizer | None
     cut_normalised: Cutter
     divide: Divider
+    divide_later: Divider
+    """For stretches that do not begin the text, where that makes a difference."""
 
     def __call__(self, text: str) -> list[str]:
         """The pre-tokens of `text`, added tokens left out."""
-        stretches = (_normalised(self.normalizer, stretch) for stretch in self.cut(text))
-        parts = (part for stretch in stretches for part in self.cut_normalised(stretch))
-        return list(chain.from_iterable(map(self.divide, parts)))
+        pretokens: list[str] = []
+        for start, end in self.cut(text):
+            stretch = _normalised(self.normalizer, text[start:end])
+            for low, high in self.cut_normalised(stretch):
+                divide = self.divide if start == low == 0 else self.divide_later
+                pretokens.extend(divide(stretch[low:high]))
+        return pretokens
 
 
 def splitter_of(file: TokenizerFile) -> Splitter:
     """The splitter of a tokenizer whose pre-tokenizer ends in `ByteLevel`."""
+    return splitter_with(file, _divider_of(file))
+
+
+def splitter_with(file: TokenizerFile, divide: Divider, divide_later: Divider | None = None) -> Splitter:
+    """The splitter of a tokenizer whose stretches between added tokens are divided so."""
     normalizer = file.tokenizer.normalizer
     as_is = [token for token in file.added_tokens if not token.get("normalized")]
     normalised = [
@@ -120,7 +130,7 @@ def splitter_of(file: TokenizerFile) -> Splitter:
         for token in file.added_tokens
         if token.get("normalized")
     ]
-    return Splitter(Cutter.of(as_is), normalizer, Cutter.of(normalised), _divider_of(file))
+    return Splitter(Cutter.of(as_is), normalizer, Cutter.of(normalised), divide, divide_later or divide)
 
 
 def _normalised(normalizer: Normalizer | None, text: str) -> str:

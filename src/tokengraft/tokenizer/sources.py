@@ -22,7 +22,10 @@ COMPANIONS = (
 )
 """Files that belong to a tokenizer and hold no vocabulary: they are kept as they are."""
 
-SLOW_FILES = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "vocab.json", "vocab.txt", "merges.txt")
+BINARIES = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
+"""The same tokenizer for the SentencePiece library, where a folder has it."""
+
+SLOW_FILES = (*BINARIES, "vocab.json", "vocab.txt", "merges.txt")
 
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
@@ -35,6 +38,8 @@ class RawTokenizer:
     config: dict[str, Any] = field(default_factory=dict)
     companions: Mapping[str, str] = field(default_factory=dict)
     """Text of each companion file by its path in the folder."""
+    binaries: Mapping[str, bytes] = field(default_factory=dict)
+    """The `.model` files by their names."""
     name: str = "a tokenizer in memory"
 
 
@@ -80,7 +85,9 @@ def _read_folder(folder: Path, name: str) -> RawTokenizer:
         _refuse_folder(folder)
     config = folder / CONFIG
     companions = {path.relative_to(folder).as_posix(): _read_companion(path) for path in _companions_in(folder)}
-    return RawTokenizer(_read_json(document), _read_json(config) if config.is_file() else {}, companions, name)
+    settings = _read_json(config) if config.is_file() else {}
+    binaries = {path: (folder / path).read_bytes() for path in BINARIES if (folder / path).is_file()}
+    return RawTokenizer(_read_json(document), settings, companions, binaries, name)
 
 
 def _companions_in(folder: Path) -> list[Path]:

@@ -78,12 +78,15 @@ def spelling_of(document: Mapping[str, Any]) -> Spelling:
     return str.encode
 
 
+SPACE = "▁"
+"""How SentencePiece writes a space."""
+
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")
 
 
 def _sentencepiece(token: str) -> bytes:
     lone = _BYTE_TOKEN.fullmatch(token)
-    return bytes([int(lone[1], 16)]) if lone else token.replace("▁", " ").encode("utf-8")
+    return bytes([int(lone[1], 16)]) if lone else token.replace(SPACE, " ").encode("utf-8")
 
 
 def _wordpiece(step: Mapping[str, Any]) -> Spelling:

@@ -15,7 +15,7 @@ from tokengraft.tokenizer.tokens import Reject
 def continued_bpe(family: Family, counts: Mapping[str, int], demand: Demand) -> Choice:
     """The most frequent pair of neighbouring tokens becomes a token, again and again, after the base's merges."""
     words = family.words(counts).several_ids()
-    learned = learn_merges(words, family.file.tokens, demand.size, min_count=demand.min_count)
+    learned = learn_merges(words, family.file.tokens, demand.size, min_count=demand.min_count, join=family.join)
     return Choice(learned.merges, list(_rejects(family, learned, demand)))
 
 

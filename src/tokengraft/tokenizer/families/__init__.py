@@ -27,20 +27,33 @@ class Family(Protocol):
         """The tokenizer."""
         ...
 
+    @property
+    def proved(self) -> bool:
+        """Whether its extensions keep the promises about texts by a theorem; elsewhere these are only measured."""
+        ...
+
+    def join(self, left: str, right: str) -> str:
+        """The entry that two neighbours make."""
+        ...
+
+    def sample(self, pretokens: Sequence[str]) -> str:
+        """A text that holds these pre-tokens side by side."""
+        ...
+
     def splitter(self) -> Callable[[str], list[str]]:
         """Text to pre-tokens, picklable: what is counted, and what no merge crosses."""
         ...
 
     def words(self, counts: Mapping[str, int]) -> Words:
-        """Pre-tokens with their counts, encoded by the model alone."""
+        """Pre-tokens with their counts, encoded by the model alone, and cut where no merge may join."""
         ...
 
     def encode_entries(self, entries: Sequence[str]) -> list[list[int]]:
-        """Ids of vocabulary entries given in their own spelling, by the merges alone (`ignore_merges` off)."""
+        """Ids of entries in their own spelling, where they may stand, by the model alone (`ignore_merges` off)."""
         ...
 
     def extended(self, merges: Sequence[Merge]) -> TokenizerFile:
-        """The tokenizer with these merges, as a conservative extension."""
+        """The tokenizer with the tokens of these merges, everything old where it was."""
         ...
 
 
@@ -78,7 +91,7 @@ def family_of(file: TokenizerFile) -> Family:
     if isinstance(family, Unsupported):
         raise TokenizerError(
             found=f"{file.name}, a {family.name} tokenizer: {family.reason}",
-            expected="a byte-level BPE tokenizer (GPT-2, Llama-3, Qwen, DeepSeek, Mistral-Nemo)",
+            expected="byte-level BPE (GPT-2, Llama-3, Qwen), or SentencePiece BPE with byte fallback (Llama-2)",
             do="choose a model with such a tokenizer",
         )
     return family

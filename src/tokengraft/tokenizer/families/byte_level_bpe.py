@@ -10,12 +10,12 @@ from tokengraft.tokenizer.conservative import extended_document, portable_config
 from tokengraft.tokenizer.families import Unsupported, families
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.merging import Merge, Words
+from tokengraft.tokenizer.model_alone import encoded, merges_alone, model_alone
+from tokengraft.tokenizer.pinning import renumbered, unpinnable
 from tokengraft.tokenizer.pretokens import Splitter, splitter_of
 from tokengraft.tokenizer.spelling import BYTE_CHARACTERS, components, spell
 
 NAME = "byte-level BPE"
-BATCH = 20_000
-"""Pre-tokens encoded in one call: enough for all cores, little enough that the library's encodings stay small."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,15 @@ class ByteLevelBPE:
 
     file: TokenizerFile
     name: str = NAME
+    proved: bool = True
+
+    def join(self, left: str, right: str) -> str:
+        """The entry that two neighbours make."""
+        return left + right
+
+    def sample(self, pretokens: Sequence[str]) -> str:
+        """The text of pre-tokens side by side."""
+        return "".join(pretokens)
 
     def splitter(self) -> Splitter:
         """Text to pre-tokens as text."""
@@ -37,39 +46,24 @@ class ByteLevelBPE:
     def words(self, counts: Mapping[str, int]) -> Words:
         """Pre-tokens (as text) with their counts, encoded by the model alone."""
         spelled = [spell(pretoken.encode("utf-8")) for pretoken in counts]
-        return Words.of(_encoded(self._model, spelled), list(counts.values()))
+        return Words.of(encoded(self._model, spelled), list(counts.values()))
 
     def encode_entries(self, entries: Sequence[str]) -> list[list[int]]:
         """Ids of byte-level spellings, by the merges alone."""
-        return _encoded(self._merges_alone, entries)
+        return encoded(self._merges_alone, entries)
 
     def extended(self, merges: Sequence[Merge]) -> TokenizerFile:
         """The tokenizer with the merges appended and everything old where it was."""
         document = extended_document(self.file.document, merges, self.file.size)
         return self.file.replaced(document, portable_config(self.file.config))
 
-    @property
+    @cached_property
     def _model(self) -> Tokenizer:
-        """The model alone, shared with the tokenizer: what it is given is one pre-token, already spelled."""
-        return Tokenizer(self.file.tokenizer.model)
+        return model_alone(self.file)
 
     @cached_property
     def _merges_alone(self) -> Tokenizer:
-        model = self.file.document["model"]
-        if not model.get("ignore_merges"):
-            return self._model
-        # The library shares a model instead of copying it, so the flag cannot be switched in place.
-        return TokenizerFile(
-            {"version": "1.0", "added_tokens": [], "model": {**model, "ignore_merges": False}}
-        ).tokenizer
-
-
-def _encoded(model: Tokenizer, spelled: Sequence[str]) -> list[list[int]]:
-    ids: list[list[int]] = []
-    for start in range(0, len(spelled), BATCH):
-        batch = list(spelled[start : start + BATCH])
-        ids.extend(encoding.ids for encoding in model.encode_batch_fast(batch, add_special_tokens=False))
-    return ids
+        return merges_alone(self.file)
 
 
 @families.register(NAME)
@@ -97,24 +91,6 @@ def _faults(file: TokenizerFile, steps: Sequence[str]) -> Iterator[str]:
     missing = [character for character in BYTE_CHARACTERS if character not in model["vocab"]]
     if missing:
         yield f"{len(missing)} of the 256 bytes have no entry, so the base itself loses text"
-    yield from _renumbered(file)
-    yield from _unpinnable(file)
-
-
-def _renumbered(file: TokenizerFile) -> Iterator[str]:
-    """Added tokens that the library gives another id than the file does, as it does past gaps, in silence."""
-    loaded = {token.content: number for number, token in file.tokenizer.get_added_tokens_decoder().items()}
-    for token in file.added_tokens:
-        content, number = token["content"], token["id"]
-        if loaded.get(content) != number:
-            yield f"its file gives {content!r} id {number}, the tokenizers library loads it as id {loaded.get(content)}"
-
-
-def _unpinnable(file: TokenizerFile) -> Iterator[str]:
-    """Added tokens that a pre-token could equal, once they stand in the vocabulary for their id's sake."""
-    if not file.document["model"].get("ignore_merges"):
-        return
-    for token in file.added_tokens:
-        content = token["content"]
-        if token.get("single_word") and content not in file.document["model"]["vocab"]:
-            yield f"added token {content!r} matches whole words only, but must enter the vocabulary to keep its id"
+    yield from renumbered(file)
+    if model.get("ignore_merges"):
+        yield from unpinnable(file, matched=True)

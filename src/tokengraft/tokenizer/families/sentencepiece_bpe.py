@@ -1,19 +1,115 @@
-"""SentencePiece BPE with byte fallback (Llama-2, Mistral, Gemma): merges over characters, unknown ones as bytes."""
+"""SentencePiece BPE with byte fallback (Llama-2, Mistral, Gemma): merges over characters, unknown ones as bytes.
 
+No pattern splits the text: the merges run over whole stretches, so the extension is conservative as it stands. What is
+counted are words cut at pairs of characters that no old rule joins, and no new one may: before a space that follows
+something else, around digits that the base keeps single, around characters that it spells as bytes. Whether two
+neighbours are cut is told by these two alone, so a text encodes as its words do one by one, before and after.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from tokengraft.tokenizer.conservative import extended_document, portable_config
+from tokengraft.tokenizer.consistency import merge_pairs
 from tokengraft.tokenizer.families import Unsupported, families
 from tokengraft.tokenizer.file import TokenizerFile
+from tokengraft.tokenizer.merging import Merge, Words
+from tokengraft.tokenizer.model_alone import encoded, merges_alone, model_alone
+from tokengraft.tokenizer.pinning import renumbered, unpinnable
+from tokengraft.tokenizer.pretokens import Splitter, splitter_with
+from tokengraft.tokenizer.sentencepiece_model import extended_models
+from tokengraft.tokenizer.spelling import SPACE, components
+from tokengraft.tokenizer.stretches import StretchDivider, stretch_dividers
 
 NAME = "SentencePiece BPE"
+BYTE_TOKENS = [f"<0x{byte:02X}>" for byte in range(256)]
+
+
+@dataclass(frozen=True)
+class SentencePieceBPE:
+    """A SentencePiece BPE tokenizer that can be extended. A `.model` beside it is extended too, to the same ids."""
+
+    file: TokenizerFile
+    name: str = NAME
+    proved: bool = True
+
+    def join(self, left: str, right: str) -> str:
+        """The entry that two neighbours make."""
+        return left + right
+
+    def sample(self, pretokens: Sequence[str]) -> str:
+        """The text of pre-tokens side by side."""
+        return "".join(pretokens).replace(SPACE, " ")
+
+    def splitter(self) -> Splitter:
+        """Text to words in the vocabulary's spelling, a space as `▁`."""
+        first, later = (
+            StretchDivider(pipeline, self._word_pattern) for pipeline in stretch_dividers(self.file.document)
+        )
+        return splitter_with(self.file, first, later)
+
+    def words(self, counts: Mapping[str, int]) -> Words:
+        """Words with their counts, encoded by the model alone; each byte token is a word of its own."""
+        words = Words.of(encoded(model_alone(self.file), list(counts)), list(counts.values()))
+        alone = np.zeros(self.file.size, bool)
+        alone[[self.file.vocabulary[token] for token in BYTE_TOKENS]] = True
+        return words.cut_at(alone)
+
+    def encode_entries(self, entries: Sequence[str]) -> list[list[int]]:
+        """Ids of entries, by the merges alone."""
+        return encoded(self._merges_alone, entries)
+
+    def extended(self, merges: Sequence[Merge]) -> TokenizerFile:
+        """The tokenizer with the merges appended and everything old where it was."""
+        document = extended_document(self.file.document, merges, self.file.size)
+        return self.file.replaced(document, portable_config(self.file.config), extended_models(self.file, merges))
+
+    @cached_property
+    def _merges_alone(self) -> Tokenizer:
+        return merges_alone(self.file)
+
+    @cached_property
+    def _word_pattern(self) -> "re.Pattern[str]":
+        """Spaces with what follows, or a run of characters that can merge, or one that cannot."""
+        joined = {character for pair in merge_pairs(self.file.document) for character in "".join(pair)}
+        alphabet = {entry for entry in self.file.vocabulary if len(entry) == 1} - {SPACE}
+        single = {character for character in alphabet - joined if character.isdecimal()}
+        inside = f"[{''.join(map(re.escape, sorted(alphabet - single)))}]" if alphabet - single else r"(?!)"
+        return re.compile(f"{SPACE}+{inside}*|{inside}+|.", re.DOTALL)
 
 
 @families.register(NAME)
-def sentencepiece_bpe(file: TokenizerFile) -> Unsupported | None:
-    """Merges over characters with byte fallback; not extended."""
+def sentencepiece_bpe(file: TokenizerFile) -> SentencePieceBPE | Unsupported | None:
+    """Merges over characters with byte fallback; extended by appending merges, and scores in its `.model`."""
     model = file.document["model"]
     if "merges" not in model or not model.get("byte_fallback"):
         return None
-    return Unsupported(
-        NAME,
-        "its merges run over whole lines and know lone bytes only as a fallback, so new merges need cuts of their own "
-        "(at byte tokens, digits and spaces) and scores in tokenizer.model, which are not written here",
-    )
+    reason = next(_faults(file), None)
+    return SentencePieceBPE(file) if reason is None else Unsupported(NAME, reason)
+
+
+def _faults(file: TokenizerFile) -> Iterator[str]:
+    """Why an extension could change how old text is encoded or decoded."""
+    model = file.document["model"]
+    if model.get("dropout"):
+        yield f"its merges are dropped at random (dropout {model['dropout']}), so no encoding is fixed"
+    if model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
+        yield "its entries carry a word prefix or suffix, which SentencePiece merges do not have"
+    missing = [token for token in BYTE_TOKENS if token not in model["vocab"]]
+    if missing:
+        yield f"{len(missing)} of the 256 byte tokens are missing, so the base itself loses text"
+    crossing = [pair for pair in merge_pairs(file.document) if pair[1][0] == SPACE != pair[0][-1]]
+    if crossing:
+        yield f"{len(crossing)} of its merges, such as {crossing[0]}, run over the start of a word, so it has no words"
+    steps = [step["type"] for step in components(file.document.get("decoder"))]
+    if "Fuse" not in steps or "ByteFallback" not in steps[: steps.index("Fuse")] or "Metaspace" in steps:
+        yield f"its decoder ({', '.join(steps) or 'none'}) does not join tokens before it strips spaces"
+    if "Strip" in steps and steps.index("Strip") < steps.index("Fuse"):
+        yield "its decoder strips spaces of each token, so decoding would show where tokens end"
+    yield from renumbered(file)
+    yield from unpinnable(file, matched=bool(model.get("ignore_merges")))

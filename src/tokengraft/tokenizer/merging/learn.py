@@ -4,13 +4,17 @@
 calls over its own occurrences.
 """
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tokengraft.progress import bar
 from tokengraft.tokenizer.merging.chains import Chains, Places, key_pair
 from tokengraft.tokenizer.merging.pairs import PairTable
 from tokengraft.tokenizer.merging.words import Words
+
+Join = Callable[[str, str], str]
+"""From two entries to the entry of both side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,19 @@ class Learned:
 
 
 def learn_merges(
-    words: Words, tokens: Sequence[str | None], size: int, *, min_count: int = 2, keep_rejects: int = 50
+    words: Words,
+    tokens: Sequence[str | None],
+    size: int,
+    *,
+    min_count: int = 2,
+    keep_rejects: int = 50,
+    join: Join = operator.add,
 ) -> Learned:
     """At most `size` merges, each of the pair that is most frequent after all before it; ties go to the smallest ids.
 
-    `tokens` is the vocabulary by id. A pair whose result it holds already makes no rule, so every rule makes a token of
-    its own. Fewer than `size` come back where no pair is left that occurs `min_count` times.
+    `tokens` is the vocabulary by id, `join` makes an entry of two neighbours. A pair whose result is there already
+    makes no rule, so every rule makes a token of its own. Fewer than `size` come back where no pair is left that occurs
+    `min_count` times.
 
     >>> learned = learn_merges(Words.of([[0, 1, 2], [0, 1]], [3, 4]), ["a", "b", "c"], 5)
     >>> [(merge.token, merge.count) for merge in learned.merges]
@@ -59,7 +70,7 @@ def learn_merges(
     with bar(size, "learning merges", "merge") as progress:
         while len(learned.merges) < size and (best := pairs.pop()) is not None:
             key, count, places = best
-            merge = _merge_of(key, count, spellings)
+            merge = _merge_of(key, count, spellings, join)
             if merge.token in known:
                 learned.known.append(replace(merge, id=known[merge.token]))
                 continue
@@ -68,7 +79,7 @@ def learn_merges(
             known[merge.token] = merge.id
             learned.merges.append(merge)
             progress.update()
-    _keep_rejects(learned, pairs, spellings, keep_rejects)
+    _keep_rejects(learned, pairs, spellings, keep_rejects, join)
     return learned
 
 
@@ -80,21 +91,23 @@ def _apply(merge: Merge, places: Places, chains: Chains, pairs: PairTable) -> No
     pairs.add(made)
 
 
-def _keep_rejects(learned: Learned, pairs: PairTable, spellings: Sequence[str | None], at_most: int) -> None:
+def _keep_rejects(
+    learned: Learned, pairs: PairTable, spellings: Sequence[str | None], at_most: int, join: Join
+) -> None:
     known = set(spellings)
-    upcoming = [_merge_of(key, count, spellings) for key, count in _upcoming(pairs, at_most)]
-    rare = [_merge_of(key, count, spellings) for count, key in sorted(pairs.rare, reverse=True)]
+    upcoming = [_merge_of(key, count, spellings, join) for key, count in _upcoming(pairs, at_most)]
+    rare = [_merge_of(key, count, spellings, join) for count, key in sorted(pairs.rare, reverse=True)]
     learned.known = learned.known[:at_most]
     learned.next = [merge for merge in upcoming if merge.token not in known]
     learned.rare = [merge for merge in rare if merge.token not in known]
 
 
-def _merge_of(key: int, count: int, spellings: Sequence[str | None]) -> Merge:
+def _merge_of(key: int, count: int, spellings: Sequence[str | None], join: Join) -> Merge:
     left, right = key_pair(key)
     first, second = spellings[left], spellings[right]
     assert first is not None, "words hold ids of the vocabulary"
     assert second is not None, "words hold ids of the vocabulary"
-    return Merge(left, right, len(spellings), first + second, count)
+    return Merge(left, right, len(spellings), join(first, second), count)
 
 
 def _upcoming(pairs: PairTable, at_most: int) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,23 @@ class Words:
         """The words of two ids or more: all that a merge can shorten."""
         keep = self.lengths > 1
         return Words(self.ids[np.repeat(keep, self.lengths)], self.lengths[keep], self.counts[keep])
+
+    def cut_at(self, alone: Bool[np.ndarray, " size"]) -> "Words":
+        """The words cut before and after each id that is marked in `alone`; such an id is a word of its own.
+
+        >>> cut = Words.of([[1, 2, 0, 0, 3]], [7]).cut_at(np.array([True, False, False, False]))
+        >>> cut.lengths.tolist(), cut.counts.tolist()
+        ([2, 1, 1, 1], [7, 7, 7, 7])
+        """
+        lone = alone[self.ids]
+        filled = self.lengths[self.lengths > 0]
+        begins = np.zeros(len(self.ids), bool)
+        begins[np.cumsum(filled) - filled] = True
+        begins |= lone
+        begins[1:] |= lone[:-1]
+        starts = np.flatnonzero(begins)
+        lengths = np.diff(starts, append=len(self.ids))
+        return Words(self.ids, lengths, np.repeat(self.counts, self.lengths)[starts])
 
     def occurrences(self, size: int) -> Int[np.ndarray, " size"]:
         """How often each id in [0, size) occurs in the whole text."""

@@ -1,0 +1,75 @@
+"""SentencePiece tokenizers that others made: every promise, AutoTokenizer, and the sentencepiece library."""
+
+import gzip
+import json
+import shutil
+import warnings
+from itertools import chain
+
+import pytest
+
+from tokengraft.tokenizer import ExtendedTokenizer, check_extension, extend_tokenizer, fertility, require
+from tokengraft.tokenizer.fuzz import fuzz_texts
+
+pytestmark = pytest.mark.data
+
+BASES = ("tokenizers/llama2", "models/stories260K-hf")
+DOMAINS = {"verilog": 120, "biomed": 3000, "hindi": 300}
+
+
+def texts(folder, name, number):
+    with gzip.open(folder / "corpora" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as file:
+        return [json.loads(line)["text"] for _, line in zip(range(number), file, strict=False)]
+
+
+@pytest.fixture(scope="module", params=BASES)
+def place(request, shared_data):
+    return shared_data / request.param
+
+
+@pytest.fixture(scope="module", params=sorted(DOMAINS))
+def domain(request, shared_data):
+    """(text to choose from, held-out text)."""
+    documents = texts(shared_data, request.param, DOMAINS[request.param])
+    share = len(documents) * 3 // 4
+    return documents[:share], documents[share:]
+
+
+@pytest.fixture(scope="module")
+def extended(place, domain):
+    return extend_tokenizer(place, domain[0], 400, processes=1)
+
+
+def test_every_promise_holds_on_held_out_text(extended, shared_data, domain):
+    general = [text for name in ("hindi", "estonian", "wikitext2") for text in texts(shared_data, name, 20)]
+    require(check_extension(extended, domain[1], general, seed=3))
+    found = fertility(extended, domain[1])
+    assert found.documents_longer == 0
+    assert found.saved > 0  # stories260K knows no letter of Hindi, and bytes are not merged
+
+
+def test_auto_tokenizer_reads_what_was_saved(extended, place, domain, tmp_path):
+    from transformers import AutoTokenizer
+
+    extended.save(tmp_path)
+    if (place / "config.json").is_file():
+        shutil.copy(place / "config.json", tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = AutoTokenizer.from_pretrained(tmp_path)
+    sample = [*domain[1][:10], "a <s> b</s>", "  two\n\nlines 42"]
+    assert loaded(sample, add_special_tokens=False).input_ids == extended.encode(sample)
+    assert loaded.convert_ids_to_tokens(range(extended.base_size)) == extended.base.tokens
+    assert ExtendedTokenizer.load(tmp_path, place) == extended
+
+
+def test_the_sentencepiece_library_gives_the_same_ids(extended, domain):
+    if not extended.base.binaries:
+        pytest.skip("this tokenizer has no .model")
+    sentencepiece = pytest.importorskip("sentencepiece", reason="the extra `sentencepiece` is not installed")
+    library = sentencepiece.SentencePieceProcessor(model_proto=extended.file.binaries["tokenizer.model"])
+    assert library.vocab_size() == extended.size
+    added = [token["content"] for token in extended.base.added_tokens]
+    for text in chain(domain[1], fuzz_texts(extended, domain[1], 500, 1)):
+        if not any(content in text for content in added):  # plain text for the library, tokens for tokenizer.json
+            assert library.encode(text) == extended.encode([text])[0]
