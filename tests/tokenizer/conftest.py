@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 from tokengraft.tokenizer import TokenizerFile
 
@@ -91,10 +91,32 @@ def make_sentencepiece(kind, texts, size=120):
     return tokenizer
 
 
+def make_unigram(texts, size=100):
+    """A Unigram tokenizer as T5's: words at whitespace, a space before each; an added token stands outside its list."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.NFKC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tokenizer.decoder = decoders.Metaspace()
+    trainer = trainers.UnigramTrainer(
+        vocab_size=size,
+        special_tokens=["<pad>", "</s>", UNKNOWN],
+        unk_token=UNKNOWN,
+        initial_alphabet=list("▁0123456789=_.(),TLabcdefghijklmnopqrstuvwxyz"),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer=trainer)
+    tokenizer.add_tokens([AddedToken("<tool>", normalized=False)])
+    end = ("</s>", 1)
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[end])
+    return tokenizer
+
+
 def make(kind, texts, size=420):
     """A tokenizer of this make; its special tokens stand outside `model.vocab`, as those of Llama-3 and Qwen do."""
     if kind in SENTENCEPIECE:
         return make_sentencepiece(kind, texts)
+    if kind in OTHERS:
+        return OTHERS[kind](texts)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = PIPELINES[kind]()
     tokenizer.decoder = decoders.ByteLevel()
@@ -113,6 +135,9 @@ def make(kind, texts, size=420):
         document["model"]["ignore_merges"] = True
         tokenizer = Tokenizer.from_str(json.dumps(document))
     return tokenizer
+
+
+OTHERS = {"unigram": make_unigram}
 
 
 @pytest.fixture(scope="session")

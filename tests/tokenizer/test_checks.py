@@ -5,8 +5,9 @@ import dataclasses
 
 import pytest
 
-from tokengraft.errors import CheckError
+from tokengraft.errors import CheckError, ConfigError
 from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile, check_extension, extend_tokenizer, require
+from tokengraft.tokenizer.checks import PROMISES, CheckResult
 from tokengraft.tokenizer.conservative import pinned_vocabulary
 from tokengraft.tokenizer.fuzz import fuzz_texts
 
@@ -41,8 +42,40 @@ def test_a_sound_extension_keeps_every_promise(extended, code, english):
 
 
 def test_results_are_data(extended, code):
-    result = check_extension(extended, code)[0]
-    assert set(result.to_dict()) == {"name", "passed", "detail", "evidence"}
+    for result in check_extension(extended, code):
+        assert set(result.to_dict()) == {"name", "passed", "measured", "detail", "evidence"}
+        assert CheckResult.from_dict(result.to_dict()) == result
+        assert result.outcome == "passed"
+
+
+def test_every_promise_has_a_name_that_can_be_allowed(extended, code):
+    assert [result.name for result in check_extension(extended, code)] == list(PROMISES)
+    assert [result.name for result in extended.checks] == list(PROMISES)
+
+
+def test_what_fails_can_be_accepted_by_name(extended, code):
+    results = check_extension(with_token(extended, 3, pieces=extended.new_tokens[3].pieces[::-1]), code)
+    both = ["pieces are the base's encoding", "pieces spell their token"]
+    require(results, both)
+    with pytest.raises(CheckError, match=both[1]):
+        require(results, both[:1])
+
+
+@pytest.mark.parametrize(
+    "call", [lambda: require([], ["no text is long"]), lambda: extend_tokenizer("", "", allow=["x"])]
+)
+def test_allowing_what_is_no_promise_is_refused(call):
+    with pytest.raises(ConfigError, match="'no text is longer'"):
+        call()
+
+
+def test_what_is_measured_is_neither_passed_nor_failed():
+    differs = CheckResult("no text is longer", passed=False, detail="3 texts differ", measured=True)
+    assert differs.outcome == dataclasses.replace(differs, passed=True).outcome == "measured"
+    require([differs])
+    assert dataclasses.replace(differs, measured=False).outcome == "failed"
+    with pytest.raises(CheckError, match="3 texts differ"):
+        require([dataclasses.replace(differs, measured=False)])
 
 
 def test_wrong_pieces_are_found(extended, code):

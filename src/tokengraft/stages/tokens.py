@@ -71,7 +71,7 @@ def _proofs(config: RunConfig, extension: ExtendedTokenizer, texts: Texts) -> di
             "general": fertility(extension, general).to_dict() if general else None,
         },
         "ceiling": {"domain": ceiling_of_texts(family_of(extension.base), heldout).share},
-        "checks": [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in checks],
+        "checks": [{"name": c.name, "passed": c.passed, "measured": c.measured, "detail": c.detail} for c in checks],
     }
 
 

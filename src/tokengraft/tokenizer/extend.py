@@ -1,8 +1,9 @@
 """From a tokenizer and a corpus to the extended tokenizer, every promise checked."""
 
+import dataclasses
 import random
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from tokengraft.corpus import Document, check_readable, count_pretokens, stream
 from tokengraft.errors import ConfigError, CorpusError
 from tokengraft.tokenizer.candidates import Choice, Demand, methods
 from tokengraft.tokenizer.ceiling import ceiling
-from tokengraft.tokenizer.checks import check_extension, require
+from tokengraft.tokenizer.checks import check_allowed, check_extension, require
 from tokengraft.tokenizer.extended import ExtendedTokenizer
 from tokengraft.tokenizer.families import Family, family_of
 from tokengraft.tokenizer.file import TokenizerFile
@@ -30,29 +31,38 @@ def extend_tokenizer(
     max_per_document: int = 10,
     processes: int | None = None,
     seed: int = 0,
+    allow: Collection[str] = (),
 ) -> ExtendedTokenizer:
     """The tokenizer `base` with up to `size` new tokens chosen from `corpus` by `method`; no file is touched.
 
     `base`: a folder, a `tokenizer.json`, a hub id, or a loaded tokenizer. `corpus`: a path, a `CorpusConfig`, or texts.
     A pre-token counts at most `max_per_document` times in one document, against boilerplate; a pair must then occur
     `min_count` times to become a token. `processes` count the corpus (None: as many as there are cores). `seed` decides
-    the texts of the final checks. Where the corpus gives fewer tokens than asked, `shortfall` of the result says so.
+    the texts of the final checks, whose results stand in `checks`; `allow` names promises whose failure is accepted.
+    Where the corpus gives fewer tokens than asked, `shortfall` of the result says so.
 
     Raises:
-        ConfigError: `size` or `min_count` is below 1, or the method is unknown.
+        ConfigError: `size` or `min_count` is below 1, the method is unknown, or `allow` names no promise.
         TokenizerError: the tokenizer cannot be read, or cannot be extended soundly.
         CorpusError: the corpus is empty or unreadable, or holds no pair that could become a token.
         CheckError: a promise does not hold for the result.
     """
     demand = _checked(size, min_count)
     methods.get(method)
+    check_allowed(allow)
     family = family_of(TokenizerFile.load(base))
     counts = count_corpus(family, corpus, max_per_document=max_per_document, processes=processes)
-    return extend_from_counts(family, counts, demand, method, seed=seed)
+    return extend_from_counts(family, counts, demand, method, seed=seed, allow=allow)
 
 
 def extend_from_counts(
-    family: Family, counts: Mapping[str, int], demand: Demand, method: str = "continued-bpe", *, seed: int = 0
+    family: Family,
+    counts: Mapping[str, int],
+    demand: Demand,
+    method: str = "continued-bpe",
+    *,
+    seed: int = 0,
+    allow: Collection[str] = (),
 ) -> ExtendedTokenizer:
     """The extension that `extend_tokenizer` makes, from pre-tokens that are counted already.
 
@@ -68,8 +78,9 @@ def extend_from_counts(
     if not choice.merges:
         _refuse_barren(counts, demand)
     extended = _assembled(family, counts, choice, demand, method)
-    require(check_extension(extended, _sample_texts(family, counts, seed), seed=seed))
-    return extended
+    results = check_extension(extended, _sample_texts(family, counts, seed), seed=seed)
+    require(results, allow)
+    return dataclasses.replace(extended, checks=tuple(results))
 
 
 def count_corpus(

@@ -12,6 +12,7 @@ from tokengraft.errors import TokenizerError
 from tokengraft.tokenizer.ceiling import Ceiling
 from tokengraft.tokenizer.decomposition import Decomposition
 from tokengraft.tokenizer.file import TokenizerFile
+from tokengraft.tokenizer.promises import CheckResult
 from tokengraft.tokenizer.tokens import NewToken, Reject
 
 RECORD = "tokengraft.json"
@@ -35,6 +36,8 @@ class ExtendedTokenizer:
     """What the split pattern lets any extension save on the text that the tokens were chosen from."""
     rejects: tuple[Reject, ...] = ()
     """The best candidates that were not taken."""
+    checks: tuple[CheckResult, ...] = ()
+    """Every promise with its outcome, as it was tried when the tokens were chosen."""
 
     @property
     def base_size(self) -> int:
@@ -88,6 +91,7 @@ class ExtendedTokenizer:
             "ceiling": {"tokens": self.ceiling.tokens, "least": self.ceiling.least},
             "new_tokens": [token.to_dict() for token in self.new_tokens],
             "rejects": [reject.to_dict() for reject in self.rejects],
+            "checks": [check.to_dict() for check in self.checks],
         }
 
     @classmethod
@@ -125,6 +129,7 @@ class ExtendedTokenizer:
             asked=record["asked"],
             ceiling=Ceiling(**record["ceiling"]),
             rejects=tuple(map(Reject.from_dict, record["rejects"])),
+            checks=tuple(map(CheckResult.from_dict, record["checks"])),
         )
 
     def _check_prints(self, record: dict[str, Any], folder: str) -> None:

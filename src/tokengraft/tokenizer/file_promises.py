@@ -8,13 +8,20 @@ from tokengraft.tokenizer.families import Unsupported, family_of, recognise
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.promises import CheckResult, verdict
 
+IDS_STAY = "old ids stay after reload"
+ADDED_STAY = "added tokens stay"
+CONTIGUOUS = "no id twice, none free"
+REACHABLE = "every new token is reachable"
+PIECES = "pieces spell their token"
+LATER = "a later added token gets a fresh id"
+
 
 def ids_stay(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
     """Old ids, special ones among them, as the tokenizers library itself numbers them after a reload."""
     old = extended.base.tokenizer.get_vocab(with_added_tokens=True)
     new = reloaded.tokenizer.get_vocab(with_added_tokens=True)
     moved = [f"{token!r}: {number} → {new.get(token)}" for token, number in old.items() if new.get(token) != number]
-    return verdict("old ids stay after reload", moved, f"{len(moved)} of {len(old)} old ids moved")
+    return verdict(IDS_STAY, moved, f"{len(moved)} of {len(old)} old ids moved")
 
 
 def added_tokens_stay(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
@@ -29,7 +36,7 @@ def added_tokens_stay(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> C
     around = [(file.prefix_ids(), file.suffix_ids()) for file in (extended.base, reloaded)]
     if around[0] != around[1]:
         changed.append(f"ids before and after a text: {around[0]} → {around[1]}")
-    return verdict("added tokens stay", changed, f"{len(changed)} differences, {len(old)} added tokens")
+    return verdict(ADDED_STAY, changed, f"{len(changed)} differences, {len(old)} added tokens")
 
 
 def ids_are_contiguous(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
@@ -39,9 +46,7 @@ def ids_are_contiguous(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> 
         f"id {number}: {owners[number]} tokens" for number in {*owners, *range(extended.size)} if owners[number] != 1
     ]
     outside = [f"id {number}" for number in owners if number >= extended.size]
-    return verdict(
-        "no id twice, none free", wrong + outside, f"{owners.total()} tokens on ids 0 to {extended.size - 1}"
-    )
+    return verdict(CONTIGUOUS, wrong + outside, f"{owners.total()} tokens on ids 0 to {extended.size - 1}")
 
 
 def later_token_is_fresh(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
@@ -50,22 +55,23 @@ def later_token_is_fresh(extended: ExtendedTokenizer, reloaded: TokenizerFile) -
     reloaded.tokenizer.add_special_tokens([name])
     number = reloaded.tokenizer.token_to_id(name)
     wrong = [] if number == extended.size else [f"id {number}"]
-    return verdict("a later added token gets a fresh id", wrong, f"id {number} after {extended.size} tokens")
+    return verdict(LATER, wrong, f"id {number} after {extended.size} tokens")
 
 
 def tokens_are_reachable(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
     """Each new token's spelling encodes as that token, by the merges alone; decoding cannot tell for partial UTF-8."""
-    name = "every new token is reachable"
     family = recognise(reloaded)
     if isinstance(family, Unsupported):
-        return verdict(name, [family.reason], f"the result is a {family.name} tokenizer that cannot be extended again")
+        return verdict(
+            REACHABLE, [family.reason], f"the result is a {family.name} tokenizer that cannot be extended again"
+        )
     encoded = family.encode_entries([token.token for token in extended.new_tokens])
     lost = [
         f"{token.token!r} encodes as {ids}"
         for token, ids in zip(extended.new_tokens, encoded, strict=True)
         if ids != [token.id]
     ]
-    return verdict(name, lost, f"{len(lost)} of {len(encoded)} new tokens unreachable")
+    return verdict(REACHABLE, lost, f"{len(lost)} of {len(encoded)} new tokens unreachable")
 
 
 def pieces_spell_tokens(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
@@ -76,14 +82,14 @@ def pieces_spell_tokens(extended: ExtendedTokenizer, reloaded: TokenizerFile) ->
         for token, ids in zip(extended.new_tokens, encoded, strict=True)
         if ids != list(token.pieces) or b"".join(map(extended.base.token_bytes, ids)) != reloaded.token_bytes(token.id)
     ]
-    return verdict("pieces spell their token", wrong, f"{len(wrong)} of {len(encoded)} new tokens wrong")
+    return verdict(PIECES, wrong, f"{len(wrong)} of {len(encoded)} new tokens wrong")
 
 
-FILE_PROMISES: tuple[Callable[[ExtendedTokenizer, TokenizerFile], CheckResult], ...] = (
-    ids_stay,
-    added_tokens_stay,
-    ids_are_contiguous,
-    tokens_are_reachable,
-    pieces_spell_tokens,
-    later_token_is_fresh,
-)
+FILE_PROMISES: dict[str, Callable[[ExtendedTokenizer, TokenizerFile], CheckResult]] = {
+    IDS_STAY: ids_stay,
+    ADDED_STAY: added_tokens_stay,
+    CONTIGUOUS: ids_are_contiguous,
+    REACHABLE: tokens_are_reachable,
+    PIECES: pieces_spell_tokens,
+    LATER: later_token_is_fresh,
+}

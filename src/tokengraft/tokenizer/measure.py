@@ -6,24 +6,12 @@ import numpy as np
 from jaxtyping import Int
 
 from tokengraft.tokenizer.file import TokenizerFile
-from tokengraft.tokenizer.merging import Merge, Words
+from tokengraft.tokenizer.merging import Merge, Words, pieces_of
 from tokengraft.tokenizer.spelling import spelling_of
 from tokengraft.tokenizer.tokens import INCOMPLETE, INTERMEDIATE, WHITESPACE, NewToken, shown
 
 SELDOM = 0.1
 """A token used for itself in less than this share of the places where its pair stood is only a step to longer ones."""
-
-
-def pieces_of(merges: Sequence[Merge]) -> list[tuple[int, ...]]:
-    """The base ids of each merge's token, in the order of the merges.
-
-    >>> pieces_of([Merge(1, 2, 10, "ab", 9), Merge(10, 3, 11, "abc", 5)])
-    [(1, 2), (1, 2, 3)]
-    """
-    pieces: dict[int, tuple[int, ...]] = {}
-    for merge in merges:
-        pieces[merge.id] = pieces.get(merge.left, (merge.left,)) + pieces.get(merge.right, (merge.right,))
-    return list(pieces.values())
 
 
 def describe(base: TokenizerFile, merges: Sequence[Merge], encoded: Words) -> list[NewToken]:

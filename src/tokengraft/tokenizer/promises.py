@@ -1,6 +1,6 @@
 """The outcome of one promise."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,28 @@ class CheckResult:
     passed: bool
     detail: str
     evidence: tuple[str, ...] = ()
+    measured: bool = False
+    """No theorem stands behind it for this family: `detail` is a figure, and no failure by itself."""
+
+    @property
+    def outcome(self) -> str:
+        """`passed`, `failed`, or `measured`, whatever the figure is."""
+        return "measured" if self.measured else "passed" if self.passed else "failed"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"name": self.name, "passed": self.passed, "detail": self.detail, "evidence": list(self.evidence)}
+        return {
+            "name": self.name,
+            "passed": self.passed,
+            "measured": self.measured,
+            "detail": self.detail,
+            "evidence": list(self.evidence),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "CheckResult":
+        """The result that `to_dict` wrote."""
+        return cls(values["name"], values["passed"], values["detail"], tuple(values["evidence"]), values["measured"])
 
 
 def verdict(name: str, wrong: Sequence[str], detail: str) -> CheckResult:

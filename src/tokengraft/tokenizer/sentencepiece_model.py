@@ -18,7 +18,6 @@ import numpy as np
 
 from tokengraft.errors import TokenizerError
 from tokengraft.tokenizer.file import TokenizerFile
-from tokengraft.tokenizer.merging import Merge
 
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 """Types of pieces: found by merging or scores; never found in text; found in text before anything else."""
@@ -76,19 +75,24 @@ def next_lower(score: float, number: int) -> list[float]:
     return scores
 
 
-def extended_models(file: TokenizerFile, merges: Sequence[Merge]) -> dict[str, bytes]:
-    """The `.model` files of a BPE tokenizer with the merges' tokens as pieces, in the order of the merges.
+def extended_models(
+    file: TokenizerFile, tokens: Sequence[str], scores: Sequence[float] | None = None
+) -> dict[str, bytes]:
+    """The `.model` files of a tokenizer with further tokens as pieces; without `scores` each is just below all before.
 
     Raises:
         TokenizerError: a `.model` is not well formed, or its ids are not those of `tokenizer.json`.
     """
-    return {name: _extended(file, name, data, merges) for name, data in file.binaries.items()}
+    return {name: _extended(file, name, data, tokens, scores) for name, data in file.binaries.items()}
 
 
-def _extended(file: TokenizerFile, name: str, data: bytes, merges: Sequence[Merge]) -> bytes:
+def _extended(
+    file: TokenizerFile, name: str, data: bytes, tokens: Sequence[str], scores: Sequence[float] | None
+) -> bytes:
     pieces = matching_pieces(file, name, data)
-    scores = next_lower(min(piece.score for piece in pieces), len(merges))
-    new = [Piece(merge.token, score) for merge, score in zip(merges, scores, strict=True)]
+    if scores is None:
+        scores = next_lower(min(piece.score for piece in pieces), len(tokens))
+    new = [Piece(token, score) for token, score in zip(tokens, scores, strict=True)]
     return appended(data, [*missing_pieces(file, len(pieces)), *new], file.size + len(new))
 
 

@@ -67,7 +67,8 @@ class SentencePieceBPE:
     def extended(self, merges: Sequence[Merge]) -> TokenizerFile:
         """The tokenizer with the merges appended and everything old where it was."""
         document = extended_document(self.file.document, merges, self.file.size)
-        return self.file.replaced(document, portable_config(self.file.config), extended_models(self.file, merges))
+        models = extended_models(self.file, [merge.token for merge in merges])
+        return self.file.replaced(document, portable_config(self.file.config), models)
 
     @cached_property
     def _merges_alone(self) -> Tokenizer:

@@ -42,6 +42,18 @@ class Learned:
     """The most frequent of the pairs below `min_count`, with their count when their tokens first met; `id` as above."""
 
 
+def pieces_of(merges: Sequence[Merge]) -> list[tuple[int, ...]]:
+    """The base ids of each merge's token, in the order of the merges.
+
+    >>> pieces_of([Merge(1, 2, 10, "ab", 9), Merge(10, 3, 11, "abc", 5)])
+    [(1, 2), (1, 2, 3)]
+    """
+    pieces: dict[int, tuple[int, ...]] = {}
+    for merge in merges:
+        pieces[merge.id] = pieces.get(merge.left, (merge.left,)) + pieces.get(merge.right, (merge.right,))
+    return list(pieces.values())
+
+
 def learn_merges(
     words: Words,
     tokens: Sequence[str | None],
