@@ -137,7 +137,27 @@ def make(kind, texts, size=420):
     return tokenizer
 
 
-OTHERS = {"unigram": make_unigram}
+def make_wordpiece(texts, size=120):
+    """A WordPiece tokenizer as BERT's."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=size,
+        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"],
+        initial_alphabet=list("0123456789=_.(),abcdefghijklmnopqrstuvwxyz"),
+        show_progress=False,
+    )
+    # Every letter comes inside a word too, as in BERT's vocabulary.
+    tokenizer.train_from_iterator([*texts, "aabcdefghijklmnopqrstuvwxyz 00123456789"], trainer=trainer)
+    tokenizer.add_tokens([AddedToken("<tool>", normalized=False)])
+    around = [("[CLS]", 2), ("[SEP]", 3)]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=around)
+    return tokenizer
+
+
+OTHERS = {"unigram": make_unigram, "wordpiece": make_wordpiece}
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tokengraft.tokenizer.text_promises import TEXT_PROMISES
 
 pytestmark = pytest.mark.data
 
-BASES = {"t5-small": "t5"}
+BASES = {"t5-small": "t5", "bert-base-uncased": "bert"}
 DOMAINS = {"verilog": 120, "biomed": 3000, "hindi": 300}
 
 
@@ -60,7 +60,7 @@ def test_auto_tokenizer_reads_what_was_saved(extended, base, domain, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         loaded = AutoTokenizer.from_pretrained(tmp_path)
-    sample = [*domain[1][:20], "a </s> b", "  two\n\nlines 42"]
+    sample = [*domain[1][:20], "a </s> b [SEP]", "  two\n\nlines 42"]
     assert loaded(sample, add_special_tokens=False).input_ids == extended.encode(sample)
     old = [extended.base.tokenizer.id_to_token(number) for number in range(extended.base_size)]
     assert loaded.convert_ids_to_tokens(list(range(extended.base_size))) == old

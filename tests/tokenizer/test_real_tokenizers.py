@@ -84,7 +84,6 @@ def test_pieces_and_bytes_align_alike(extended, verilog):
 @pytest.mark.parametrize(
     ("place", "family"),
     [
-        ("tokenizers/bert-base-uncased", "WordPiece"),
         ("models/tinygpt-shakespeare-hf", "character BPE"),
         ("models/chemts-gpt2-0.2m-smiles", "WordLevel"),
     ],

@@ -91,7 +91,7 @@ def family_of(file: TokenizerFile) -> Family:
     if isinstance(family, Unsupported):
         raise TokenizerError(
             found=f"{file.name}, a {family.name} tokenizer: {family.reason}",
-            expected="byte-level BPE (GPT-2, Llama-3), SentencePiece BPE with byte fallback (Llama-2), Unigram (T5)",
+            expected="byte-level BPE (GPT-2, Llama-3), SentencePiece BPE with byte fallback, Unigram or WordPiece",
             do="choose a model with such a tokenizer",
         )
     return family
