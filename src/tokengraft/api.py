@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tokengraft.config import CorpusConfig, DistillConfig, EvaluationConfig
+from tokengraft.config import CorpusConfig, DistillConfig, EvaluationConfig, build, check_ranges
 from tokengraft.corpus import stream
-from tokengraft.errors import TokenizerError
+from tokengraft.errors import ConfigError, CorpusError, ModelError, TokenizerError
 from tokengraft.evaluation.scorecard import Scorer
 from tokengraft.init import initialise as initialise_rows
-from tokengraft.model import NewRows, load_model
+from tokengraft.model import NewRows, find_tables, load_model
 from tokengraft.model import grow as grow_model
 from tokengraft.phases import distill as distill_rows
 from tokengraft.phases import training_windows
@@ -28,9 +28,13 @@ def grow(model: Any, extension: ExtendedTokenizer, *, pad_to_multiple_of: int = 
 
     Raises:
         ModelError: the model has no tables that can be grown, or is not the tokenizer's.
+        ConfigError: `pad_to_multiple_of` is below 1.
     """
-    loaded = load_model(str(model)) if isinstance(model, str | Path) else model
-    return grow_model(loaded, extension, pad_to_multiple_of=pad_to_multiple_of)
+    if pad_to_multiple_of < 1:
+        raise ConfigError(
+            found=f"pad_to_multiple_of = {pad_to_multiple_of}", expected="1 or more", do="leave it out, or give 64"
+        )
+    return grow_model(_loaded(model), extension, pad_to_multiple_of=pad_to_multiple_of)
 
 
 def initialise(
@@ -43,9 +47,13 @@ def initialise(
 ) -> NewRows:
     """The new rows of a grown model, written into it by the named methods, input table and head apart.
 
+    `model` is the loaded model that `grow` returned: a path would leave nobody who holds what was written.
+
     Raises:
         ConfigError: there is no method of that name.
+        ModelError: `model` is not loaded, or was not grown.
     """
+    _require_grown(model, extension)
     return initialise_rows(model, extension, inputs=inputs, head=head, seed=seed)
 
 
@@ -55,22 +63,25 @@ def distill(
 ) -> Outcome:  # fmt: skip
     """What phase 1 did; the new rows of a grown and initialised `model` are trained in place, nothing else moves.
 
-    The teacher is the same frozen model reading the tokenization of `base`, the tokenizer that was extended (or its
-    path). `changes` are settings of `DistillConfig`: `steps=100, objective="kl", temperature=2.0`.
+    `model` is the loaded model that `grow` returned. The teacher is the same frozen model reading the tokenization of
+    `base`, the tokenizer that was extended (or its path). `changes` are settings of `DistillConfig`: `steps=100,
+    objective="kl", temperature=2.0`.
 
     Raises:
+        ConfigError: there is no setting or objective of that name, or a value cannot be.
         TokenizerError: `base` is not the tokenizer that was extended.
-        CorpusError: the corpus cannot be read.
-        ModelError: a loss is not finite, or the model's head is of an unknown kind.
+        CorpusError: the corpus cannot be read, or has no text to train on.
+        ModelError: `model` is not loaded or was not grown, a loss is not finite, or the head is of an unknown kind.
     """
-    if TokenizerFile.load(base).size != extension.base_size:
-        raise TokenizerError(
-            found=f"a base tokenizer of {TokenizerFile.load(base).size} ids",
-            expected=f"the one that was extended, of {extension.base_size} ids",
-            do="give the tokenizer that extend_tokenizer was given",
-        )
-    chosen = dataclasses.replace(settings or DistillConfig(), **changes)
+    chosen = build(DistillConfig, {**dataclasses.asdict(settings or DistillConfig()), **changes})
+    check_ranges(chosen, "distill.")
+    _require_grown(model, extension)
+    _require_base(TokenizerFile.load(base), extension)
     windows = training_windows(model, extension, corpus_texts(corpus), chosen)
+    if not windows:
+        raise CorpusError(
+            found="no text of more than one token", expected="text to train on", do="give a corpus with text"
+        )
     return distill_rows(model, extension, windows, settings=chosen, seed=seed)
 
 
@@ -80,20 +91,29 @@ def evaluate(
 ) -> dict[str, Any]:  # fmt: skip
     """Figures of a grown `model` on held-out text, with those of its base beside them under `base`.
 
-    `base` is the model before it was grown, or None where the old rows of `model` are still the base's.
+    `base` is the model before it was grown, or None where the old rows of `model` are still the base's. Each is a
+    loaded model, or a path or hub id, which is then loaded.
 
     Raises:
-        CorpusError: a corpus cannot be read.
-        ModelError: the model's head is of an unknown kind.
+        ConfigError: a setting has a value that cannot be.
+        CorpusError: a corpus cannot be read, or the domain has no text.
+        ModelError: a model cannot be loaded, `model` was not grown, or its head is of an unknown kind.
     """
+    chosen = settings or EvaluationConfig()
+    check_ranges(chosen, "evaluation.")
+    grown = _loaded(model)
+    _require_grown(grown, extension)
+    texts = list(corpus_texts(domain))
+    if not any(texts):
+        raise CorpusError(found="no text in domain", expected="held-out text of the domain", do="give some")
     scorer = Scorer.begin(
-        model if base is None else base,
+        grown if base is None else _loaded(base),
         extension,
-        domain=list(corpus_texts(domain)),
+        domain=texts,
         general=list(corpus_texts(general)),
-        settings=settings,
+        settings=chosen,
     )
-    return {**scorer.score(name, model), "base": scorer.base()}
+    return {**scorer.score(name, grown), "base": scorer.base()}
 
 
 def report(run: Any) -> Path:
@@ -105,6 +125,10 @@ def report(run: Any) -> Path:
     return write_report(Path(getattr(run, "path", run)))
 
 
+def _loaded(model: Any) -> Any:
+    return load_model(str(model)) if isinstance(model, str | Path) else model
+
+
 def corpus_texts(corpus: Corpus) -> Iterable[str]:
     """The texts of a corpus, whichever way it is given."""
     if isinstance(corpus, str | Path):
@@ -112,3 +136,32 @@ def corpus_texts(corpus: Corpus) -> Iterable[str]:
     if isinstance(corpus, CorpusConfig):
         return (document.text for document in stream(corpus))
     return corpus
+
+
+def _loaded(model: Any) -> Any:
+    return load_model(str(model)) if isinstance(model, str | Path) else model
+
+
+def _require_grown(model: Any, extension: ExtendedTokenizer) -> None:
+    if not hasattr(model, "get_input_embeddings"):
+        raise ModelError(
+            found=f"{model!r} of type {type(model).__name__} as model",
+            expected="a loaded Hugging Face model, which is changed in place",
+            do="load and grow it first: model = tokengraft.grow(path, extension)",
+        )
+    rows = find_tables(model).rows
+    if rows < extension.size:
+        raise ModelError(
+            found=f"{rows} rows in the model's tables for {extension.size} ids",
+            expected="a row for every id",
+            do="grow the model first: model = tokengraft.grow(model, extension)",
+        )
+
+
+def _require_base(base: TokenizerFile, extension: ExtendedTokenizer) -> None:
+    if base.ids != extension.base.ids:
+        raise TokenizerError(
+            found=f"a base tokenizer ({base.name}) of {base.size} ids, whose vocabulary is another",
+            expected=f"the one that was extended, of {extension.base_size} ids",
+            do="give the tokenizer that extend_tokenizer was given",
+        )

@@ -29,6 +29,8 @@ from tokengraft.errors import RunFolderError
 
 VERSIONED = ("tokengraft", "torch", "transformers", "tokenizers", "numpy", "safetensors")
 IGNORED_ON_RESUME = ("out",)
+NEEDED = frozenset({"settings", "stages", "hashes"})
+"""Members without which a run.json is not that of a run."""
 
 
 class RunFolder:
@@ -37,6 +39,8 @@ class RunFolder:
     def __init__(self, path: Path, state: dict[str, Any]) -> None:
         self.path = path
         self._state = state
+        self._opened = time.monotonic()
+        self._earlier = sum(self.seconds().values())
 
     @classmethod
     @contextmanager
@@ -46,19 +50,24 @@ class RunFolder:
         Raises:
             RunFolderError: the folder holds something else, a run of other settings, or a run that is going on now.
         """
-        _refuse_foreign(path)
         with atomic.storage_errors(path):
+            _refuse_foreign(path)
             path.mkdir(parents=True, exist_ok=True)
+        # As JSON gives them back, so that they can be compared with those of an earlier start.
+        settings = json.loads(json.dumps(dict(config)))
         with _locked(path):
             state = _read_state(path)
             if state is None:
-                state = {"versions": versions(), "hardware": hardware(), "stages": {}, "hashes": {}}
+                state = {
+                    "settings": settings, "versions": versions(), "hardware": hardware(), "stages": {}, "hashes": {},
+                }  # fmt: skip
             else:
-                _refuse_other_settings(path, config)
+                _refuse_other_settings(path, state["settings"], settings)
             run = cls(path, state)
-            if not (path / "config.yaml").exists():
-                atomic.write_text(path / "config.yaml", yaml.safe_dump(dict(config), sort_keys=False))
+            # run.json comes first: it is what tells this folder from one that somebody else filled.
             run._write_state()
+            if not (path / "config.yaml").exists():
+                atomic.write_text(path / "config.yaml", yaml.safe_dump(state["settings"], sort_keys=False))
             yield run
 
     @classmethod
@@ -79,7 +88,7 @@ class RunFolder:
 
     @property
     def state(self) -> Mapping[str, Any]:
-        """Versions, hardware, finished stages with their facts and seconds, and hashes of the files."""
+        """Settings, versions, hardware, finished stages with their facts and seconds, and hashes of the files."""
         return self._state
 
     def facts(self, stage: str) -> dict[str, Any] | None:
@@ -96,6 +105,10 @@ class RunFolder:
         self._state["stages"][stage] = {"facts": dict(facts), "seconds": round(seconds, 3)}
         self._write_state()
 
+    def has(self, stage: str, *files: str) -> bool:
+        """Whether a stage is finished and its files are still there."""
+        return self.facts(stage) is not None and all((self.path / name).exists() for name in files)
+
     @contextmanager
     def stage(self, name: str, *files: str) -> Iterator[dict[str, Any]]:
         """A dictionary to fill with the stage's facts; the stage is finished when the block ends well."""
@@ -107,6 +120,10 @@ class RunFolder:
     def seconds(self) -> dict[str, float]:
         """Seconds of each finished stage, in the order in which they ended."""
         return {name: entry["seconds"] for name, entry in self._state["stages"].items()}
+
+    def elapsed(self) -> float:
+        """Seconds of this start so far, and those of the stages that earlier starts finished."""
+        return round(time.monotonic() - self._opened + self._earlier, 3)
 
     def log(self, event: str, **values: Any) -> None:
         """Appends one event to `log.jsonl`."""
@@ -169,8 +186,7 @@ def _refuse_foreign(path: Path) -> None:
     if not path.is_dir() or (path / "run.json").exists():
         return
     others = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
-    # A run killed between its first two files leaves only config.yaml.
-    if others and others != ["config.yaml"]:
+    if others:
         raise RunFolderError(
             found=f"{path} holds something else ({', '.join(others[:3])}{', …' if len(others) > 3 else ''})",
             expected="an empty folder, none at all, or the folder of a run to go on with",
@@ -180,20 +196,25 @@ def _refuse_foreign(path: Path) -> None:
 
 def _read_state(path: Path) -> dict[str, Any] | None:
     try:
-        return json.loads((path / "run.json").read_text(encoding="utf-8"))
+        state = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, json.JSONDecodeError) as error:
-        raise RunFolderError(
-            found=f"{path / 'run.json'} cannot be read: {error}",
-            expected="the run.json that a run wrote",
-            do="choose another place with --out",
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _no_state(path, f"cannot be read: {error}") from error
+    if not isinstance(state, dict) or not state.keys() >= NEEDED:
+        raise _no_state(path, f"lacks {', '.join(sorted(NEEDED.difference(state if isinstance(state, dict) else ())))}")
+    return state
 
 
-def _refuse_other_settings(path: Path, config: Mapping[str, Any]) -> None:
-    before = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-    now = yaml.safe_load(yaml.safe_dump(dict(config)))
+def _no_state(path: Path, fault: str) -> RunFolderError:
+    return RunFolderError(
+        found=f"{path / 'run.json'} {fault}",
+        expected="the run.json that a run wrote",
+        do="choose another place with --out",
+    )
+
+
+def _refuse_other_settings(path: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     changed = [name for name in _changed(before, now) if name not in IGNORED_ON_RESUME]
     if changed:
         raise RunFolderError(

@@ -1,40 +1,62 @@
-"""Files that are whole or absent: temporary file beside the place, fsync, rename."""
+"""Files that are whole or absent: temporary file beside the place, fsync, rename, fsync of the folder."""
 
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from tokengraft.errors import RunFolderError
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST}
+UNSUITABLE = {errno.ENAMETOOLONG, errno.EFBIG, errno.EIO}
 
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns a full disk or a folder that cannot be written into a message that says so.
+    """Turns a full disk or a place that cannot be written to into a message that says so.
 
     Raises:
         RunFolderError: the operating system refused to write.
     """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunFolderError(
-                found=f"no space left while writing {path}",
-                expected="room for the run's files",
-                do="free some space and start the same command again: finished stages are kept",
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise RunFolderError(
-                found=f"{path} cannot be written: {error.strerror}",
-                expected="a folder that you may write to",
-                do="choose another place with --out",
-            ) from error
-        raise
+    except (OSError, SafetensorError) as error:
+        refusal = _refusal(path, _number(error))
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _number(error: OSError | SafetensorError) -> int | None:
+    """The operating system's number; safetensors only writes it into its message: "… (os error 28)"."""
+    if isinstance(error, OSError):
+        return error.errno
+    said = re.search(r"\(os error (\d+)\)", str(error))
+    return int(said[1]) if said else None
+
+
+def _refusal(path: Path, number: int | None) -> RunFolderError | None:
+    if number in FULL:
+        return RunFolderError(
+            found=f"no space left while writing {path}",
+            expected="room for the run's files",
+            do="free some space and start the same command again: finished stages are kept",
+        )
+    if number in REFUSED | UNSUITABLE:
+        return RunFolderError(
+            found=f"{path} cannot be written: {os.strerror(number)}",
+            expected="a folder that you may write to" if number in REFUSED else "a place that can hold such a file",
+            do="choose another place with --out",
+        )
+    return None
 
 
 def write_with(path: Path, write: Callable[[Path], None]) -> None:
@@ -47,6 +69,7 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
             with temporary.open("rb+") as handle:
                 os.fsync(handle.fileno())
             temporary.replace(path)
+            _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -85,11 +108,12 @@ def folder(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             for entry in temporary.rglob("*"):
-                if entry.is_file():
-                    _sync(entry)
+                (_sync_folder if entry.is_dir() else _sync)(entry)
+            _sync_folder(temporary)
             if path.exists():
                 shutil.rmtree(path)
             temporary.replace(path)
+            _sync_folder(path.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
@@ -105,3 +129,14 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    """Makes names in a folder last, where the system can: Windows and some network drives cannot."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
+        _sync(path)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise

@@ -12,17 +12,31 @@ do: did you mean tokens.size?
 
 import dataclasses
 import difflib
-import tomllib
+import os
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
+from tokengraft.config_checks import check_ranges
 from tokengraft.errors import ConfigError
+from tokengraft.settings_file import read_settings
+
+__all__ = [
+    "CorpusConfig",
+    "DistillConfig",
+    "EvaluationConfig",
+    "InitConfig",
+    "RunConfig",
+    "SharesConfig",
+    "TokensConfig",
+    "as_mappings",
+    "build",
+    "check_ranges",
+    "merged",
+    "read_settings",
+]
 
 T = TypeVar("T")
 
@@ -79,21 +93,26 @@ class DistillConfig:
     steps: int = 300
     tokens_per_step: int = 4096
     """Upper bound on base tokens of one step, padding included."""
-    replay_share: float = 0.25
+    replay_share: float = 0.5
     """Share of them that is replay text, where there is any."""
     max_length: int | None = None
     """Longest window in base tokens; None: the model's context, at most 1 024."""
     objective: str = "kl"
     head_objective: str = "ce"
     temperature: float = 1.0
-    rate_inputs: float = 0.03
-    rate_head: float = 0.03
+    rate_inputs: float = 0.15
+    rate_head: float = 0.1
     relative_rates: bool = True
     """Rates are shares of the root mean square entry of the old table; false: rates as they are."""
     warmup: float = 0.05
     """Share of the steps in which the learning rate rises from 0."""
     decay: float = 0.5
     """Share of the steps, at the end, in which the learning rate falls to 0."""
+    refit_positions: int = 120_000
+    """Positions that the head's rows are fitted on once more at the end, by L-BFGS; 0: no fit. Not for tied tables."""
+    refit_iterations: int = 20
+    refit_ridge: float = 1e-2
+    """Price of a mean squared change of 1 in a token's logit, in half nats: larger keeps rows where they were."""
     chunk: int = 256
     """Positions whose logits exist at one time."""
     checkpoint_every: int = 25
@@ -149,56 +168,19 @@ class RunConfig:
     def from_dict(cls, settings: Mapping[str, Any]) -> "RunConfig":
         """The configuration that a mapping of plain values describes.
 
-        A corpus may be given as its path alone.
+        A corpus may be given as its path alone; `~` at the beginning of `model` and `out` is the user's home.
 
         Raises:
             ConfigError: a setting is unknown, missing, of the wrong type, or outside its range.
         """
         config = build(cls, as_mappings(settings))
-        _check_ranges(config)
-        return config
+        check_ranges(config)
+        places = {"model": os.path.expanduser(config.model), "out": os.path.expanduser(config.out)}
+        return dataclasses.replace(config, **places)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as they are written to `config.yaml`."""
         return dataclasses.asdict(self)
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML or TOML file.
-
-    Raises:
-        ConfigError: the file is missing, of another kind, or not well formed.
-    """
-    readers = {".yaml": _read_yaml, ".yml": _read_yaml, ".toml": _read_toml}
-    if path.suffix not in readers:
-        raise ConfigError(
-            found=f"configuration {path}", expected="a .yaml, .yml or .toml file", do="rename or convert it"
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(found=f"{path}: {error.strerror}", expected="a readable file", do="check the path") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(found=f"{path} is not UTF-8", expected="a text file", do="check the path") from error
-    try:
-        settings = readers[path.suffix](text)
-    except (yaml.YAMLError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(
-            found=f"{path}: {error}", expected=f"well-formed {path.suffix[1:].upper()}", do="mend that place"
-        ) from error
-    if not isinstance(settings, dict):
-        raise ConfigError(
-            found=f"{path} holds {type(settings).__name__}", expected="settings by name", do="write `name: value` lines"
-        )
-    return settings
-
-
-def _read_yaml(text: str) -> Any:
-    return yaml.safe_load(text) or {}
-
-
-def _read_toml(text: str) -> Any:
-    return tomllib.loads(text)
 
 
 def as_mappings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -235,7 +217,9 @@ def build(kind: type[T], values: Any, where: str = "") -> T:
     assert dataclasses.is_dataclass(kind)
     if not isinstance(values, Mapping):
         raise ConfigError(
-            found=f"{where or 'settings'} = {values!r}", expected="settings by name", do=f"see {kind.__name__}"
+            found=f"{where.rstrip('.') or 'settings'} = {values!r}",
+            expected="settings by name",
+            do=f"see {kind.__name__}",
         )
     hints = typing.get_type_hints(kind)
     for name in values:
@@ -282,31 +266,3 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
         return value
     name = getattr(target, "__name__", str(target))
     raise ConfigError(found=f"{where} = {value!r}", expected=f"a value of type {name}", do=f"change {where}")
-
-
-def _check_ranges(config: RunConfig) -> None:
-    positive = {
-        "tokens.size": config.tokens.size,
-        "tokens.max_per_document": config.tokens.max_per_document,
-        "distill.tokens_per_step": config.distill.tokens_per_step,
-        "distill.temperature": config.distill.temperature,
-        "distill.chunk": config.distill.chunk,
-        "distill.checkpoint_every": config.distill.checkpoint_every,
-        "evaluation.window_bytes": config.evaluation.window_bytes,
-        "evaluation.max_bytes": config.evaluation.max_bytes,
-        "shares.tokens": config.shares.tokens,
-        "shares.training": config.shares.training,
-        "shares.heldout": config.shares.heldout,
-    }
-    for name, value in positive.items():
-        if not value > 0:
-            raise ConfigError(found=f"{name} = {value}", expected="a value above 0", do=f"raise {name}")
-    if not 0 <= config.distill.replay_share < 1:
-        raise ConfigError(
-            found=f"distill.replay_share = {config.distill.replay_share}", expected="from 0 to below 1", do="change it"
-        )
-    if config.distill.steps < 0:
-        raise ConfigError(found=f"distill.steps = {config.distill.steps}", expected="0 or more", do="raise it")
-    total = config.shares.tokens + config.shares.training + config.shares.heldout
-    if abs(total - 1) > 1e-6:
-        raise ConfigError(found=f"shares that add up to {total:g}", expected="1", do="change shares")

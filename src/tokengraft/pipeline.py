@@ -10,9 +10,9 @@ from tokengraft.config import RunConfig
 from tokengraft.stages.graft import graft, load_base
 from tokengraft.stages.inputs import check_inputs, gather_texts
 from tokengraft.stages.output import draw_page, write_metrics, write_model
-from tokengraft.stages.scores import memory, passages, score, scorer_for
+from tokengraft.stages.scores import LazyScorer, memory, passages, score
 from tokengraft.stages.tokens import choose_tokens
-from tokengraft.stages.train import teach, windows_for
+from tokengraft.stages.train import teach
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ def expand(config: RunConfig | Mapping[str, Any]) -> Run:
     with RunFolder.open(Path(config.out), config.to_dict()) as run:
         texts = gather_texts(config, run)
         extension = choose_tokens(config, run, base, texts)
-        model = load_base(config)
-        scorer = scorer_for(config, model, extension, texts)
+        model = load_base(config, run)
+        scorer = LazyScorer(config, model, extension, texts)
+        scores = {"base": score(config, run, scorer, "base", model, texts)}
         graft(config, run, model, extension, texts)
-        scores = {name: score(config, run, scorer, name, model, texts) for name in ("base", "initialised")}
-        windows = windows_for(config, model, extension, texts)
-        memory(config, run, extension, windows)
-        teach(config, run, model, extension, windows)
+        scores["initialised"] = score(config, run, scorer, "initialised", model, texts)
+        memory(config, run, model, extension, texts)
+        teach(config, run, model, extension, texts)
         scores["distilled"] = score(config, run, scorer, "distilled", model, texts)
         write_model(config, run, model, extension)
         metrics = write_metrics(config, run, scores, passages(config, extension, texts))

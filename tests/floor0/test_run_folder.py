@@ -3,9 +3,13 @@
 import errno
 import json
 import multiprocessing
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from tokengraft import atomic
 from tokengraft.artifacts import RunFolder
@@ -54,6 +58,39 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.json"])
+def test_even_a_file_of_a_name_that_we_use_is_somebody_elses(tmp_path, name):
+    (tmp_path / name).write_text("model: mine\n")
+    with pytest.raises(RunFolderError, match=name), RunFolder.open(tmp_path, CONFIG):
+        pass
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "model: mine\n")]
+
+
+def test_settings_are_kept_in_run_json_and_compared_with_those(tmp_path):
+    path = tmp_path / "run"
+    with RunFolder.open(path, {**CONFIG, "include": ("*.py",)}) as run:
+        assert run.state["settings"] == {**CONFIG, "include": ["*.py"]}
+    (path / "config.yaml").write_text("model: changed by hand\n")
+    with RunFolder.open(path, {**CONFIG, "include": ("*.py",)}):
+        pass
+    with pytest.raises(RunFolderError, match="include"), RunFolder.open(path, CONFIG):
+        pass
+
+
+def test_a_run_killed_between_its_first_files_goes_on(tmp_path):
+    """run.json is written first, config.yaml after it; a kill before run.json leaves the lock and a temporary file."""
+    path = tmp_path / "run"
+    path.mkdir()
+    (path / ".lock").touch()
+    (path / ".run.json.tmp").write_text('{"sett')
+    with RunFolder.open(path, CONFIG):
+        pass
+    (path / "config.yaml").unlink()
+    with RunFolder.open(path, CONFIG):
+        pass
+    assert "seed: 0" in (path / "config.yaml").read_text()
+
+
 def test_a_file_in_the_place_is_refused(tmp_path):
     (tmp_path / "run").write_text("x")
     with pytest.raises(RunFolderError, match="is a file"), RunFolder.open(tmp_path / "run", CONFIG):
@@ -87,8 +124,9 @@ def test_reading_a_folder_without_a_run_is_refused(tmp_path):
         RunFolder.read(tmp_path)
 
 
-def test_a_broken_run_json_is_named(tmp_path):
-    (tmp_path / "run.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"stages": {}}', "\x00"])
+def test_a_broken_run_json_is_named(tmp_path, text):
+    (tmp_path / "run.json").write_text(text)
     with pytest.raises(RunFolderError, match=r"run.json"):
         RunFolder.read(tmp_path)
 
@@ -131,3 +169,110 @@ def test_a_place_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(RunFolderError, match="cannot be written"), RunFolder.open(tmp_path / "file" / "run", CONFIG):
         pass
+
+
+@pytest.mark.parametrize("name", ["ENAMETOOLONG", "EFBIG", "EIO", "EROFS"])
+def test_a_place_that_cannot_be_written_to_is_said(tmp_path, name):
+    number = getattr(errno, name)
+
+    def fails(_):
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(RunFolderError, match=os.strerror(number)):
+        atomic.write_with(tmp_path / "a", fails)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "no space left"), (errno.EDQUOT, "no space left"), (errno.EFBIG, "too large")]
+)
+def test_what_safetensors_says_of_a_disk_is_understood(tmp_path, number, words):
+    """It is no OSError; the number stands in the message."""
+
+    def fails(_):
+        raise SafetensorError(f"Error while serializing: I/O error: {os.strerror(number)} (os error {number})")
+
+    with pytest.raises(RunFolderError, match=words):
+        atomic.write_with(tmp_path / "a", fails)
+    with pytest.raises(RunFolderError, match=words), atomic.folder(tmp_path / "b") as place:
+        fails(place)
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_errors_are_not_hidden(tmp_path):
+    def fails(_):
+        raise SafetensorError("Error while deserializing header: invalid")
+
+    with pytest.raises(SafetensorError):
+        atomic.write_with(tmp_path / "a", fails)
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy
+from safetensors.numpy import save_file
+from tokengraft import atomic
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+atomic.write_with(Path(sys.argv[1]), lambda path: save_file({"a": numpy.zeros(100_000)}, path))
+"""
+
+
+def test_safetensors_at_a_limit_of_the_system(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path / "a.safetensors")], capture_output=True, text=True, check=False
+    )
+    assert "RunFolderError: found: " in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_is_too_long(tmp_path):
+    with pytest.raises(RunFolderError, match="cannot be written"), RunFolder.open(tmp_path / ("x" * 300), CONFIG):
+        pass
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc to tell what was synced")
+
+
+@needs_proc
+def test_the_folder_is_synced_after_each_rename(tmp_path, monkeypatch):
+    seen = []
+    sync, replace = os.fsync, Path.replace
+
+    def remember(descriptor):
+        seen.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        sync(descriptor)
+
+    def renamed(self, target):
+        seen.append("rename")
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", remember)
+    monkeypatch.setattr(Path, "replace", renamed)
+    atomic.write_text(tmp_path / "a", "x")
+    assert seen == [tmp_path / ".a.tmp", "rename", tmp_path]
+    seen.clear()
+    with atomic.folder(tmp_path / "b") as place:
+        (place / "c").mkdir()
+        (place / "c" / "d").write_text("x")
+    inside = tmp_path / ".b.tmp"
+    assert set(seen[:3]) == {inside, inside / "c", inside / "c" / "d"}
+    assert seen[3:] == ["rename", tmp_path]
+
+
+@needs_proc
+@pytest.mark.parametrize(("number", "hidden"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_a_drive_that_syncs_no_folders(tmp_path, monkeypatch, number, hidden):
+    sync = os.fsync
+
+    def only_files(descriptor):
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            raise OSError(number, os.strerror(number))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", only_files)
+    if hidden:
+        atomic.write_text(tmp_path / "a", "x")
+    else:
+        with pytest.raises(RunFolderError):
+            atomic.write_text(tmp_path / "a", "x")

@@ -1,5 +1,6 @@
 """What cannot work is said before long work, in one message, with exit code 1, and nothing is left behind."""
 
+import dataclasses
 import gzip
 import json
 import shutil
@@ -7,7 +8,11 @@ import shutil
 import pytest
 
 import tokengraft as tg
+from tokengraft.config import CorpusConfig, RunConfig
 from tokengraft.errors import TokengraftError
+from tokengraft.stages.inputs import check_inputs
+from tokengraft.stages.places import check_places
+from tokengraft.tokenizer import TokenizerFile
 
 
 def refused(settings, tmp_path, **changes):
@@ -52,6 +57,130 @@ def test_model_config_is_broken(settings, model_folder, tmp_path):
     assert "config.json" in refused(settings, tmp_path, model=str(copy))
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[]", "config.json holds list"),
+        ("{}", "model_type"),
+        ('{"model_type": "nonesuch"}', "nonesuch"),
+        ('{"model_type": "t5"}', "model type t5"),
+        ('{"model_type": "gpt2", "n_embd": "many"}', "n_embd"),
+        ('{"model_type": "gpt2", "vocab_size": 100}', "100 rows in the model's tables"),
+        ('{"model_type": "gpt2", "vocab_size": 330, "n_positions": 15}', "context of 15 tokens"),
+    ],
+)
+def test_model_is_known_not_to_fit_before_its_weights_are_read(settings, model_folder, tmp_path, text, found):
+    copy = copy_of(model_folder, tmp_path)
+    (copy / "config.json").write_text(text)
+    assert found in refused(settings, tmp_path, model=str(copy))
+
+
+@pytest.mark.parametrize("keep", [0, 5, 100, -1])
+def test_model_weights_are_cut_short(settings, model_folder, tmp_path, keep):
+    copy = copy_of(model_folder, tmp_path)
+    (copy / "model.safetensors").write_bytes((copy / "model.safetensors").read_bytes()[:keep])
+    assert "model.safetensors: " in refused(settings, tmp_path, model=str(copy))
+
+
+@pytest.mark.parametrize(
+    ("index", "found"),
+    [
+        ({"weight_map": {"a": "shard-1.safetensors", "b": "shard-2.safetensors"}}, "without shard-2.safetensors"),
+        ({"weight_map": {"a": "broken.safetensors"}}, "broken.safetensors: "),
+        ({"weight_map": [1]}, "without weight_map"),
+        ({}, "without weight_map"),
+        ([], "holds list"),
+        (None, "without model.safetensors or"),
+    ],
+)
+def test_model_shards_are_not_all_there(settings, model_folder, tmp_path, index, found):
+    copy = copy_of(model_folder, tmp_path)
+    (copy / "model.safetensors").rename(copy / "shard-1.safetensors")
+    (copy / "broken.safetensors").write_bytes(b"broken")
+    if index is not None:
+        (copy / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert found in refused(settings, tmp_path, model=str(copy))
+
+
+@pytest.mark.parametrize("name", ["gpt-nowhere", "nobody/gpt-nowhere"])
+def test_a_name_that_may_be_on_the_hub(program, corpus_file, tmp_path, name):
+    """A bare name may be one as well (gpt2); that the hub is out of reach is said in one message."""
+    done = program("expand", "--model", name, "--corpus", corpus_file, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert f"no folder {name} is here" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["./gpt2", "/gpt2", "a/b/c", "..", "", "m" * 5000 + "/"])
+def test_a_name_that_cannot_be_on_the_hub(settings, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    refused(settings, tmp_path, model=name)
+
+
+def test_home_in_the_name_of_the_model(settings, model_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(model_folder.parent))
+    changed = {**settings, "model": f"~/{model_folder.name}", "out": str(tmp_path / "run")}
+    assert check_inputs(RunConfig.from_dict(changed)).size == TokenizerFile.load(model_folder).size
+
+
+@pytest.mark.parametrize(("first", "second"), [("corpus", "general"), ("corpus", "replay"), ("general", "replay")])
+def test_one_text_for_two_ends(settings, tmp_path, corpus_file, general_file, first, second):
+    other = tmp_path / "link.jsonl"
+    other.symlink_to(corpus_file)
+    changes = {"corpus": str(general_file), "general": None, first: str(corpus_file), second: str(other)}
+    assert f"{first} and {second} are both" in refused(settings, tmp_path, **changes)
+
+
+def test_two_parts_of_one_folder_are_two_texts(settings, tmp_path):
+    def part(pattern):
+        return CorpusConfig(str(tmp_path), include=(pattern,))
+
+    config = RunConfig(model="m", corpus=part("*.py"), general=part("*.md"), out=settings["model"])
+    check_places(config)
+    with pytest.raises(TokengraftError, match="corpus and replay"):
+        check_places(dataclasses.replace(config, replay=part("*.py")))
+
+
+@pytest.mark.parametrize("name", ["corpus", "general", "replay"])
+@pytest.mark.parametrize("out", ["tokengraft-run", "deep/../deeper/run", "."])
+def test_the_run_lies_in_its_own_corpus(settings, tmp_path, monkeypatch, name, out):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "a.txt").write_text("dear")
+    monkeypatch.chdir(project)
+    with pytest.raises(TokengraftError, match=f"lies inside {name}"):
+        tg.expand({**settings, name: ".", "out": out})
+    assert [path.name for path in project.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("out", ["", "run"])
+def test_the_run_lies_in_the_model(settings, model_folder, tmp_path, out):
+    copy = copy_of(model_folder, tmp_path)
+    with pytest.raises(TokengraftError, match="lies inside model"):
+        tg.expand({**settings, "model": str(copy), "out": str(copy / out)})
+    assert {path.name for path in copy.iterdir()} == {path.name for path in model_folder.iterdir()}
+
+
+def test_a_folder_beside_the_corpus_is_not_in_it(tmp_path):
+    (tmp_path / "run").mkdir()
+    check_places(RunConfig(model="m", corpus=CorpusConfig(str(tmp_path / "run")), out=str(tmp_path / "run-2")))
+
+
+def test_a_name_that_is_too_long(settings, tmp_path):
+    with pytest.raises(TokengraftError, match="File name too long"):
+        tg.expand({**settings, "out": str(tmp_path / ("x" * 300))})
+
+
+def test_the_users_own_config_is_left_alone(settings, tmp_path):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "config.yaml").write_text("model: a\n")
+    with pytest.raises(TokengraftError, match=r"config\.yaml"):
+        tg.expand({**settings, "out": str(out)})
+    assert (out / "config.yaml").read_text() == "model: a\n"
+    assert len(list(out.iterdir())) == 1
+
+
 def write(tmp_path, name, data):
     path = tmp_path / name
     path.write_bytes(data)
@@ -91,6 +220,10 @@ def test_nothing_is_left_to_merge(settings, tmp_path):
     [
         ({"tokens": {"size": 0}}, "tokens.size = 0"),
         ({"device": "abacus"}, "device 'abacus'"),
+        ({"device": "meta"}, "device 'meta'"),
+        ({"seed": -1}, "seed = -1"),
+        ({"tokens": 5}, "tokens = 5"),
+        ({"distill": {"max_length": 8}}, "distill.max_length = 8"),
         ({"dtype": "float8"}, "dtype 'float8'"),
         ({"init": {"inputs": "magic"}}, "initialiser 'magic'"),
         ({"distill": {"objective": "klr"}}, "did you mean 'kl'"),
@@ -139,6 +272,13 @@ def test_misuse_ends_with_two(program, arguments):
     done = program(*arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_settings_built_in_python_are_checked_as_well(settings, tmp_path):
+    config = RunConfig.from_dict({**settings, "out": str(tmp_path / "out")})
+    with pytest.raises(TokengraftError, match="seed = -1"):
+        tg.expand(dataclasses.replace(config, seed=-1))
+    assert not (tmp_path / "out").exists()
 
 
 def test_size_zero_is_refused_by_the_demo(program):

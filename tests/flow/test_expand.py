@@ -13,7 +13,7 @@ import tokengraft as tg
 from tokengraft.config import RunConfig
 from tokengraft.corpus import stream, stream_part
 from tokengraft.corpus.sample import sample
-from tokengraft.stages.graft import load_base
+from tokengraft.model import load_model
 from tokengraft.stages.inputs import Texts
 from tokengraft.stages.scores import scorer_for
 from tokengraft.tokenizer import TokenizerFile
@@ -39,7 +39,7 @@ def test_the_folder_holds_what_the_design_says(finished):
     names = {path.name for path in finished.path.iterdir() if not path.name.startswith(".")}
     assert names == {
         "config.yaml", "run.json", "candidates.jsonl", "tokenizer", "model", "metrics.json", "samples.json",
-        "log.jsonl", "checkpoint.safetensors", "report.html",
+        "log.jsonl", "rows.safetensors", "report.html",
     }  # fmt: skip
     assert json.loads((finished.path / "metrics.json").read_text()) == json.loads(json.dumps(finished.metrics))
 
@@ -139,7 +139,7 @@ def test_the_saved_model_has_the_figures_that_were_measured(settings, untied_bfl
     extension = tg.ExtendedTokenizer.load(run.path / "tokenizer", base)
     parts = [stream_part(config.corpus, config.shares, "heldout"), stream(config.general)]
     heldout, general = (sample(part, config.evaluation.fertility_bytes, config.seed) for part in parts)
-    scorer = scorer_for(config, load_base(config), extension, Texts([], heldout, general, []))
+    scorer = scorer_for(config, load_model(config.model), extension, Texts([], heldout, general, []))
     saved = AutoModelForCausalLM.from_pretrained(run.path / "model", dtype=torch.float32)
     card = run.metrics["models"][2]
     assert scorer.score("distilled", saved) == {name: card[name] for name in ("name", "domain", "general")}

@@ -17,8 +17,8 @@ def demo_settings() -> dict[str, Any]:
         "title": "The bundled model learns to read transformers and torch",
         "out": "tokengraft-demo",
         "tokens": {"size": 800},
-        "distill": {"steps": 200, "tokens_per_step": 2048, "max_length": 256},
-        "evaluation": {"memory": True},
+        "distill": {"steps": 240, "tokens_per_step": 2048, "max_length": 128},
+        "evaluation": {"memory": True, "max_bytes": 100_000, "fertility_bytes": 2_000_000},
     }
 
 

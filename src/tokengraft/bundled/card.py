@@ -29,50 +29,49 @@ tags: [tokengraft, code, tiny]
 
 def card(figures: Mapping[str, Any], samples: Sequence[tuple[str, str]]) -> str:
     """The card as Markdown; `samples` are (prompt, greedy continuation)."""
-    recipe = figures["recipe"]
-    lines = [
+    recipe, f = figures["recipe"], figures
+    million = f["tokens"] / 1e6
+    sections = [
         HEADER,
-        f"A Llama of {figures['parameters']:,} parameters with an untied head and a byte-level BPE tokenizer of "
-        f"{recipe['vocabulary']} tokens (Llama-3's split pattern), trained from nothing on Python source. It is there to "
-        "be given new tokens in a demonstration that takes minutes; it is too small to be of use for anything else.",
-        "",
-        "## What it read",
-        "",
-        f"The standard library of Python {figures['python']}: {figures['training_files']} files, "
-        f"{figures['training_bytes'] / 1e6:.1f} MB. Every file whose path hashes to one of 4 buckets of 100 was held out "
-        f"({figures['heldout_files']} files). It has seen nothing else: no package, no text of the demo's domain.",
-        "",
-        "## How it was trained",
-        "",
-        "```",
-        figures["command"],
-        "```",
-        "",
-        f"{figures['steps']} steps of {recipe['rows']} × {recipe['context']} tokens ({figures['tokens'] / 1e6:.1f} million "
-        f"tokens) in {figures['seconds'] / 60:.0f} minutes on {figures['hardware']}. Matrices by Muon (rate "
-        f"{recipe['matrix_rate']}), tables and norms by AdamW (rate {recipe['table_rate']}); warm-up, plateau, linear decay "
-        f"over the last {recipe['decay']:.0%}. Stored in bfloat16.",
-        "",
-        "## How well it does",
-        "",
-        f"**{figures['heldout_bits_per_byte']:.3f} bits per byte** on the held-out files (windows of 1 024 bytes, each "
-        "begun with the begin token). On the way, on every second held-out file:",
-        "",
-        "| step | minutes | training loss (nats per token) | held-out bits per byte |",
-        "|---|---|---|---|",
-        *(
-            f"| {row['step']} | {row['seconds'] / 60:.0f} | {row['train_nats']:.3f} | {row['heldout_bits_per_byte']:.3f} |"
-            for row in figures["curve"]
-        ),
-        "",
-        "## What it writes",
-        "",
-        "Greedy, 60 tokens; the prompt ends at `¦`.",
-        "",
+        f"""\
+A Llama of {f["parameters"]:,} parameters with an untied head and a byte-level BPE tokenizer of {recipe["vocabulary"]}
+tokens (Llama-3's split pattern), trained from nothing on Python source. It is there to be given new tokens in a
+demonstration that takes minutes; it is too small to be of use for anything else.
+
+## What it read
+
+The standard library of Python {f["python"]}: {f["training_files"]} files, {f["training_bytes"] / 1e6:.1f} MB. Every
+file whose path hashes to one of 4 buckets of 100 was held out ({f["heldout_files"]} files). It has seen nothing else:
+no package, no text of the demo's domain.
+
+## How it was trained
+
+```
+{f["command"]}
+```
+
+{f["steps"]} steps of {recipe["rows"]} × {recipe["context"]} tokens ({million:.1f} million tokens) in
+{f["seconds"] / 60:.0f} minutes on {f["hardware"]}. Matrices by Muon (rate {recipe["matrix_rate"]}), tables and norms by
+AdamW (rate {recipe["table_rate"]}); warm-up, plateau, linear decay over the last {recipe["decay"]:.0%}. Stored in
+bfloat16.
+
+## How well it does
+
+**{f["heldout_bits_per_byte"]:.3f} bits per byte** on the held-out files, in windows of 1 024 bytes that each begin with
+the begin token. On the way, on every second held-out file:
+
+| step | minutes | training loss (nats per token) | held-out bits per byte |
+|---|---|---|---|""",
+        *(_row(row) for row in f["curve"]),
+        "\n## What it writes\n\nGreedy, 60 tokens; the prompt ends at `¦`.\n",
+        *(f"```python\n{prompt}¦{text}\n```\n" for prompt, text in samples),
     ]
-    for prompt, text in samples:
-        lines += ["```python", f"{prompt}¦{text}", "```", ""]
-    return "\n".join(lines)
+    return "\n".join(sections)
+
+
+def _row(row: Mapping[str, float]) -> str:
+    loss, bits = row["train_nats"], row["heldout_bits_per_byte"]
+    return f"| {row['step']} | {row['seconds'] / 60:.0f} | {loss:.3f} | {bits:.3f} |"
 
 
 def write_card(folder: Path) -> Path:

@@ -12,6 +12,7 @@ app = App(
     name="tokengraft",
     help="Gives a pretrained language model new tokens, and teaches it to read them from itself.",
     version=version_text,
+    suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 for name in ("demo", "expand", "report"):
     app.command(f"tokengraft.cli.{name}:{name}", name=name)

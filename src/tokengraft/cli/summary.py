@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -17,12 +18,12 @@ def print_summary(run: "Run") -> None:
     console = Console()
     console.print(_models(run.metrics))
     console.print(_figures(run.metrics))
-    console.print(f"model  {run.path / 'model'}", soft_wrap=True, highlight=False)
-    console.print(f"page   {run.report.resolve().as_uri()}", soft_wrap=True, highlight=False)
+    console.print(f"model  {run.path / 'model'}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"page   {run.report.resolve().as_uri()}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _models(metrics: Mapping[str, Any]) -> Table:
-    table = Table(title=metrics["title"], title_justify="left")
+    table = Table(title=escape(metrics["title"]), title_justify="left")
     table.add_column("model")
     for name in ("domain\nbits per byte", "general\nbits per byte", "KL to base\ndomain", "double\nsubwords"):
         table.add_column(name, justify="right")
@@ -41,7 +42,7 @@ def _models(metrics: Mapping[str, Any]) -> Table:
 def _figures(metrics: Mapping[str, Any]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in figures(metrics):
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
     return table
 
 

@@ -19,14 +19,16 @@ def sample(documents: Iterable[Document], max_bytes: int, seed: int) -> list[Doc
     (3, True)
     """
     # A max-heap: the document with the highest hash is the first to go.
-    kept: list[tuple[int, str, Document]] = []
+    kept: list[tuple[int, str, str, int, Document]] = []
     size = 0
-    for document in documents:
-        heapq.heappush(kept, (-_place(document.name, seed), document.name, document))
+    for number, document in enumerate(documents):
+        # Text and number decide between documents of one name, which cannot be compared themselves.
+        entry = (-_place(document.name, seed), document.name, document.text, number, document)
+        heapq.heappush(kept, entry)
         size += _bytes(document)
-        while len(kept) > 1 and size - _bytes(kept[0][2]) >= max_bytes:
-            size -= _bytes(heapq.heappop(kept)[2])
-    return [document for _, _, document in sorted(kept, reverse=True, key=lambda entry: entry[:2])]
+        while len(kept) > 1 and size - _bytes(kept[0][-1]) >= max_bytes:
+            size -= _bytes(heapq.heappop(kept)[-1])
+    return [entry[-1] for entry in sorted(kept, reverse=True, key=lambda entry: entry[:4])]
 
 
 def _bytes(document: Document) -> int:

@@ -1,47 +1,26 @@
 """Loading a model, after everything that can be known about it beforehand."""
 
-import json
-from pathlib import Path
+import os
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoModelForCausalLM
 
-from tokengraft.errors import DeviceError, ModelError
+from tokengraft.errors import DeviceError
+from tokengraft.model.checks import cannot_load, check_model, context_of, read_config
 from tokengraft.model.tables import find_tables, refuse_missing_head
 
+__all__ = [
+    "DTYPES",
+    "check_model",
+    "context_length",
+    "load_model",
+    "pick_device",
+    "pick_dtype",
+    "stored_dtype",
+]
+
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-def check_model(name: str) -> None:
-    """Returns where `name` is a model folder, or a name that may be one on the hub.
-
-    Raises:
-        ModelError: the folder is missing, is no Hugging Face model, or holds no safetensors weights.
-    """
-    path = Path(name)
-    if not path.exists():
-        if name.count("/") == 1 and not name.startswith((".", "/", "~")):
-            return
-        raise ModelError(
-            found=f"no folder {name}", expected="a Hugging Face model folder or a hub id", do="check --model"
-        )
-    if not (path / "config.json").is_file():
-        raise ModelError(
-            found=f"{path} without config.json", expected="a Hugging Face model folder", do="check --model"
-        )
-    try:
-        json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            found=f"{path / 'config.json'}: {error}", expected="the model's settings as JSON", do="fetch the model anew"
-        ) from error
-    if not list(path.glob("*.safetensors")):
-        raise ModelError(
-            found=f"{path} without *.safetensors",
-            expected="weights in safetensors (other formats can run code when they are read)",
-            do="convert the weights, for instance with model.save_pretrained(folder)",
-        )
 
 
 def pick_device(name: str) -> torch.device:
@@ -53,13 +32,16 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         accelerator = torch.accelerator.current_accelerator(check_available=True)
         return accelerator or torch.device("cpu")
+    refusal = DeviceError(
+        found=f"device {name!r}", expected=f"one of {', '.join(_devices())}", do="choose one with --device"
+    )
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise DeviceError(
-            found=f"device {name!r}", expected=f"one of {', '.join(_devices())}", do="choose one with --device"
-        ) from error
+    except (RuntimeError, AssertionError, ImportError) as error:
+        raise refusal from error
+    if device.type == "meta":  # tensors there have shapes and no values
+        raise refusal
     return device
 
 
@@ -85,37 +67,38 @@ def load_model(name: str, *, dtype: str = "auto", device: str = "auto", trust_re
         ModelError: it cannot be loaded, lacks weights, or has no tables that can be grown.
         DeviceError: the device or dtype is not to be had here.
     """
+    name = os.path.expanduser(name)
     check_model(name)
     place = pick_device(device)
+    kind = pick_dtype(dtype, place)
     try:
         model, loading = AutoModelForCausalLM.from_pretrained(
             name,
-            dtype=pick_dtype(dtype, place),
+            dtype=kind,
             trust_remote_code=trust_remote_code,
             use_safetensors=True,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            found=f"{name}: {str(error).strip().splitlines()[0]}",
-            expected="a causal language model that transformers can load",
-            do="check the name, and that you are online or the model is in the cache",
-        ) from error
+    except Exception as error:  # from broken weights to a library for quantised ones that is missing
+        raise cannot_load(name, error) from error
     refuse_missing_head(model, loading)
     find_tables(model)
     return model.to(place).eval().requires_grad_(False)
 
 
 def stored_dtype(name: str, *, trust_remote_code: bool = False) -> torch.dtype | None:
-    """The dtype in which a model keeps its weights; None where its settings do not say."""
-    settings = AutoConfig.from_pretrained(name, trust_remote_code=trust_remote_code)
+    """The dtype in which a model keeps its weights; None where its settings do not say.
+
+    Raises:
+        ModelError: its settings cannot be read.
+    """
+    settings = read_config(name, trust_remote_code=trust_remote_code)
     return DTYPES.get(str(getattr(settings, "dtype", None)).removeprefix("torch."))
 
 
 def context_length(model: Any, default: int = 1024) -> int:
     """Longest sequence in tokens that the model has positions for, as its settings say."""
-    config = model.config.get_text_config()
-    return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or default
+    return context_of(model.config) or default
 
 
 def _devices() -> list[str]:

@@ -4,6 +4,8 @@ A table of V rows of which n are new costs, trained the usual way, a V×d gradie
 should never move (and weight decay moves them all the same). Here only the n×d rows are parameters; tables are read.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tokengraft.model.tables import Tables, find_tables
+from tokengraft.model.tables import Tables, find_tables, require_rows
 
 
 class NewRows(nn.Module):
@@ -31,6 +33,7 @@ class NewRows(nn.Module):
     def read(cls, model: Any, base_size: int, size: int) -> "NewRows":
         """The rows [base_size, size) as they stand in a grown model."""
         tables = find_tables(model)
+        require_rows(tables, size)
         chosen = slice(base_size, size)
         bias = None if tables.head_bias is None else tables.head_bias[chosen]
         return cls(tables.input_weight[chosen], tables.head_weight[chosen], bias, tied=tables.tied)
@@ -39,6 +42,7 @@ class NewRows(nn.Module):
     def write(self, model: Any, base_size: int) -> None:
         """Puts the rows into the model's tables, cast to their dtype; no other row is touched."""
         tables = find_tables(model)
+        require_rows(tables, base_size + len(self.inputs))
         chosen = slice(base_size, base_size + len(self.inputs))
         tables.input_weight[chosen] = self.inputs.to(tables.input_weight)
         if not self.tied:
@@ -51,6 +55,24 @@ class NewRows(nn.Module):
         """Rounds every value to what `dtype` can hold: what is measured is then what is stored."""
         for parameter in self.parameters():
             parameter.copy_(parameter.to(dtype).float())
+
+
+@contextmanager
+def frozen(model: Any) -> Iterator[None]:
+    """In the block the model asks for no gradient and drops nothing out; after it, it is as it was.
+
+    Models from `from_pretrained` ask for gradients of every weight: a step would fill them all.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        for parameter in asking:
+            parameter.requires_grad_(True)
 
 
 class Composed:

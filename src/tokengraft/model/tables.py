@@ -69,6 +69,18 @@ def find_tables(model: Any) -> Tables:
     return Tables(embedding, head, tied)
 
 
+def require_rows(tables: Tables, size: int) -> None:
+    """Returns if there is a row for every id below `size`.
+
+    Raises:
+        ModelError: the model was not grown.
+    """
+    if tables.rows < size:
+        raise ModelError(
+            found=f"{tables.rows} rows for {size} ids", expected="a grown model", do="call grow(model, extension) first"
+        )
+
+
 def refuse_missing_head(model: Any, loading: dict[str, Any]) -> None:
     """Raises if the checkpoint lacked weights, so that the head or a table was made up at random in silence.
 

@@ -14,8 +14,9 @@ from tokengraft.losses import head_objectives, input_objectives
 from tokengraft.losses.fused import Head, Objectives, Targets, fused_loss
 from tokengraft.model.load import context_length
 from tokengraft.model.projection import find_projection
-from tokengraft.model.rows import Composed, NewRows
-from tokengraft.training.batches import mixed_batches, pair
+from tokengraft.model.rows import Composed, NewRows, frozen
+from tokengraft.phases.head import FitPlan, refit_head
+from tokengraft.training.batches import like_lengths, mixed_batches, pair
 from tokengraft.training.loop import Journal, Outcome, Plan, run_phase
 from tokengraft.training.windows import Window, collect_windows
 
@@ -54,9 +55,9 @@ class RowsPhase:
 
     def step(self, windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
         """(sum of both losses, each of them in nats per position, base tokens read)."""
+        weight = 1 / max(1, sum(len(window.student) - 1 for window in windows))
         taught = [window for window in windows if window.first_new < len(window.student)]
         plain = [window for window in windows if window.first_new == len(window.student)]
-        weight = 1 / max(1, sum(len(window.student) - 1 for window in windows))
         parts = [*self._taught(taught, weight), *self._plain(plain, weight)]
         kl = torch.stack([part for part, _ in parts]).sum()
         cross_entropy = torch.stack([part for _, part in parts]).sum()
@@ -65,25 +66,24 @@ class RowsPhase:
 
     def _taught(self, windows: Sequence[Window], weight: float) -> Iterator[tuple[Tensor, Tensor]]:
         """Both losses of windows with new tokens."""
-        if not windows:
-            return
-        batch = pair(windows).to(self.composed.model.device)
-        with torch.no_grad():
-            teacher = self.composed.hidden(batch.teacher).flatten(0, 1)[batch.compared_teacher]
-        student = self.composed.hidden(batch.student).flatten(0, 1)
-        targets = Targets(teacher, batch.compared_targets, 1 / len(batch.compared), weight)
-        yield self._losses(student[batch.compared], targets)
-        # Before a row's first new token both passes are the same: there is nothing to teach the input rows.
-        yield self._losses(student[batch.before].detach(), Targets(None, batch.before_targets, 0.0, weight))
+        compared = sum(len(window.student) - window.first_new for window in windows)
+        for group in like_lengths(windows, self.settings.tokens_per_step):
+            batch = pair(group).to(self.composed.model.device)
+            with torch.no_grad():
+                teacher = self.composed.hidden(batch.teacher).flatten(0, 1)[batch.compared_teacher]
+            student = self.composed.hidden(batch.student).flatten(0, 1)
+            targets = Targets(teacher, batch.compared_targets, 1 / compared, weight)
+            yield self._losses(student[batch.compared], targets)
+            # Before a row's first new token both passes are the same: there is nothing to teach the input rows.
+            yield self._losses(student[batch.before].detach(), Targets(None, batch.before_targets, 0.0, weight))
 
     def _plain(self, windows: Sequence[Window], weight: float) -> Iterator[tuple[Tensor, Tensor]]:
         """Losses of windows without new tokens: the head alone learns there, from one pass without a graph."""
-        if not windows:
-            return
-        batch = pair(windows).to(self.composed.model.device)
-        with torch.no_grad():
-            hidden = self.composed.hidden(batch.student).flatten(0, 1)[batch.before]
-        yield self._losses(hidden, Targets(None, batch.before_targets, 0.0, weight))
+        for group in like_lengths(windows, self.settings.tokens_per_step):
+            batch = pair(group).to(self.composed.model.device)
+            with torch.no_grad():
+                hidden = self.composed.hidden(batch.student).flatten(0, 1)[batch.before]
+            yield self._losses(hidden, Targets(None, batch.before_targets, 0.0, weight))
 
     def _losses(self, hidden: Float[Tensor, "positions d"], targets: Targets) -> tuple[Tensor, Tensor]:
         return fused_loss(hidden, self.rows.head, self.rows.bias, self.head, targets, self.objectives)
@@ -91,7 +91,7 @@ class RowsPhase:
 
 def window_length(model: Any, settings: DistillConfig) -> int:
     """Longest training window in base tokens."""
-    return min(context_length(model), settings.max_length or 1024)
+    return min(context_length(model), 1024 if settings.max_length is None else settings.max_length)
 
 
 def training_windows(model: Any, extension: Any, texts: Iterable[str], settings: DistillConfig) -> list[Window]:
@@ -130,14 +130,23 @@ def distill(
         ModelError: the model's head cannot be reproduced, or a loss is not finite.
     """
     chosen = dataclasses.replace(settings or DistillConfig(), **changes)
-    phase = RowsPhase(model, extension, chosen)
-    plan = Plan(chosen.steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows")
-    outcome = run_phase(
-        phase.rows, phase.optimizers(), _batches(windows, replay, chosen, seed), phase.step, plan, journal or Journal()
-    )
-    if stored is not None:
-        phase.rows.round_to(stored)
-    phase.rows.write(model, extension.base_size)
+    with frozen(model):
+        phase = RowsPhase(model, extension, chosen)
+        plan = Plan(chosen.steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows")
+        outcome = run_phase(
+            phase.rows,
+            phase.optimizers(),
+            _batches(windows, replay, chosen, seed),
+            phase.step,
+            plan,
+            journal or Journal(),
+        )
+        if chosen.refit_positions and not phase.rows.tied:
+            size = FitPlan(chosen.refit_positions, chosen.refit_iterations, chosen.refit_ridge, chosen.replay_share)
+            outcome.fit = refit_head(phase.composed, phase.head, windows, replay, size, seed)
+        if stored is not None:
+            phase.rows.round_to(stored)
+        phase.rows.write(model, extension.base_size)
     return outcome
 
 
@@ -153,4 +162,5 @@ def _absolute(table: Float[Tensor, "base d"]) -> float:
 
 
 def _entry_size(table: Float[Tensor, "base d"]) -> float:
-    return table.float().square().mean().sqrt().item()
+    """Root mean square, without a float32 copy of the table."""
+    return (torch.linalg.vector_norm(table, dtype=torch.float32) / table.numel() ** 0.5).item()

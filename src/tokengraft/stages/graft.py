@@ -5,12 +5,13 @@ from typing import Any
 
 import torch
 
-from tokengraft.artifacts import RunFolder
+from tokengraft.artifacts import RunFolder, versions
 from tokengraft.config import RunConfig
 from tokengraft.errors import CheckError
 from tokengraft.evaluation.exactness import Imprint
 from tokengraft.init import initialise
 from tokengraft.model import grow, load_model
+from tokengraft.model.stored import refuse_narrower
 from tokengraft.stages.inputs import Texts
 from tokengraft.tokenizer import ExtendedTokenizer
 
@@ -18,13 +19,29 @@ IMPRINT_CHARACTERS = 20_000
 """Held-out text whose logits are compared before and after growing: some ten batches of 512 positions."""
 
 
-def load_base(config: RunConfig) -> Any:
-    """The base model, frozen, on the run's device."""
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    return load_model(
+def load_base(config: RunConfig, run: RunFolder) -> Any:
+    """The base model, frozen, on the run's device, with as many CPU threads as the run began with.
+
+    Raises:
+        ModelError: it cannot be loaded, or has no tables that can be grown.
+        DeviceError: the asked dtype would round its weights.
+    """
+    before = run.facts("setup") or {}
+    # Another number of threads sums in another order: a resumed run would not end in the same bits.
+    threads = config.threads or before.get("threads")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    model = load_model(
         config.model, dtype=config.dtype, device=config.device, trust_remote_code=config.trust_remote_code
     )
+    refuse_narrower(config.model, model.dtype)
+    if not before:
+        run.finish(
+            "setup", {"threads": torch.get_num_threads(), "device": str(model.device), "dtype": str(model.dtype)}
+        )
+    elif run.state["versions"] != versions():
+        run.log("other versions", **versions())
+    return model
 
 
 def graft(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, texts: Texts) -> Any:

@@ -2,20 +2,24 @@
 
 import hashlib
 import json
+import os
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tokengraft.artifacts import RunFolder
-from tokengraft.config import RunConfig
+from tokengraft.config import RunConfig, check_ranges
 from tokengraft.corpus import Document, check_readable, require_parts, stream, stream_part
 from tokengraft.corpus.sample import sample
 from tokengraft.errors import RunFolderError
 from tokengraft.init import initialisers
 from tokengraft.losses import head_objectives, input_objectives
-from tokengraft.model.load import check_model, pick_device, pick_dtype
+from tokengraft.model.checks import check_fit, check_model, read_config
+from tokengraft.model.load import pick_device, pick_dtype
 from tokengraft.progress import watch
+from tokengraft.stages.places import check_places
 from tokengraft.tokenizer import TokenizerFile, family_of
 from tokengraft.tokenizer.candidates import methods
 
@@ -41,6 +45,8 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
     Raises:
         TokengraftError: the first thing found that would stop the run later.
     """
+    check_ranges(config)
+    check_places(config)
     initialisers.get(config.init.inputs)
     initialisers.get(config.init.head)
     input_objectives.get(config.distill.objective)
@@ -48,6 +54,7 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
     methods.get(config.tokens.method)
     pick_dtype(config.dtype, pick_device(config.device))
     check_model(config.model)
+    settings = read_config(config.model, trust_remote_code=config.trust_remote_code)
     check_readable(config.corpus)
     require_parts(config.corpus, config.shares)
     for corpus in (config.general, config.replay):
@@ -55,6 +62,7 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
             check_readable(corpus)
     base = TokenizerFile.load(config.model)
     family_of(base)
+    check_fit(config.model, settings, base.size, trust_remote_code=config.trust_remote_code)
     _check_space(config)
     return base
 
@@ -72,22 +80,22 @@ def gather_texts(config: RunConfig, run: RunFolder) -> Texts:
     def draw(documents: Iterable[Document], size: int, what: str) -> list[Document]:
         return sample(watch(documents, f"read {what} text", "doc"), size, config.seed)
 
+    begun = time.monotonic()
     texts = Texts(
         training=draw(stream_part(config.corpus, config.shares, "training"), budget, "training"),
         heldout=draw(stream_part(config.corpus, config.shares, "heldout"), measured, "held-out"),
         general=draw(stream(config.general), measured, "general") if config.general else [],
         replay=draw(stream(config.replay), budget, "replay") if config.replay else [],
     )
-    _check_unchanged(texts, run)
+    _check_unchanged(texts, run, time.monotonic() - begun)
     return texts
 
 
-def _check_unchanged(texts: Texts, run: RunFolder) -> None:
+def _check_unchanged(texts: Texts, run: RunFolder, seconds: float) -> None:
     facts = {name: _fingerprint(getattr(texts, name)) for name in ("training", "heldout", "general", "replay")}
     before = run.facts("texts")
     if before is None:
-        with run.stage("texts") as entry:
-            entry.update(facts)
+        run.finish("texts", facts, seconds=seconds)
     elif before != facts:
         raise RunFolderError(
             found=f"other text in the corpus than when the run in {run.path} began",
@@ -110,7 +118,8 @@ def _check_space(config: RunConfig) -> None:
         return
     weights = sum(path.stat().st_size for path in model.glob("*.safetensors"))
     place = Path(config.out).absolute()
-    while not place.exists():
+    # Not Path.exists, which fails on a name that is too long: RunFolder.open says what is wrong with it.
+    while not os.path.exists(place):
         place = place.parent
     # The model once, and the rows with their two moments: far less than a tenth of the model.
     need, free = int(weights * 1.2) + 32 * 2**20, shutil.disk_usage(place).free

@@ -10,7 +10,8 @@ from tokengraft import atomic
 from tokengraft.artifacts import RunFolder
 from tokengraft.config import RunConfig
 from tokengraft.evaluation.scorecard import gap_closed
-from tokengraft.model.load import stored_dtype
+from tokengraft.model.load import pick_device
+from tokengraft.model.stored import stored_dtype
 from tokengraft.progress import task
 from tokengraft.reporting import write_report
 from tokengraft.tokenizer import ExtendedTokenizer
@@ -20,12 +21,11 @@ VARIANTS = ("base", "initialised", "distilled")
 
 def write_model(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer) -> None:
     """Writes `model/`, weights and tokenizer together, in the dtype that the base was stored in."""
-    if run.facts("model") is not None:
+    if run.has("model", "model"):
         return
     with task("write the model"), run.stage("model", "model"), atomic.folder(run.path / "model") as place:
         # Every old row came from that dtype and every new one was rounded to it: nothing is lost.
-        dtype = stored_dtype(config.model, trust_remote_code=config.trust_remote_code)
-        model.to(dtype or model.dtype).save_pretrained(place)
+        model.to(stored_dtype(config.model)).save_pretrained(place)
         extension.save(place)
 
 
@@ -36,14 +36,13 @@ def write_metrics(
     tokens = dict(run.facts("tokens") or {})
     memory = run.facts("memory") or {}
     cards = {name: scores[name]["card"] for name in VARIANTS}
-    seconds = run.seconds()
     metrics = {
         "title": config.title or f"{Path(config.model).name}: {tokens['added']} new tokens",
         "model": config.model,
         "corpus": config.corpus.path,
         "general": None if config.general is None else config.general.path,
         "seed": config.seed,
-        "hardware": {**run.state["hardware"], "device": config.device, "gpu": _accelerator()},
+        "hardware": {**run.state["hardware"], "device": str(pick_device(config.device)), "gpu": _accelerator()},
         "versions": run.state["versions"],
         "checks": tokens.pop("checks", []),
         "tokens": tokens,
@@ -51,7 +50,7 @@ def write_metrics(
         "models": [cards[name] for name in VARIANTS],
         "gap_closed": gap_closed(*(cards[name] for name in VARIANTS)),
         "memory": memory if "engine_bytes" in memory else None,
-        "timing": {"stages": seconds, "total_seconds": round(sum(seconds.values()), 3)},
+        "timing": {"stages": run.seconds(), "total_seconds": run.elapsed()},
         "training": run.facts("distill"),
     }
     atomic.write_json(run.path / "samples.json", {"passages": passages, "continuations": _side_by_side(scores)})
@@ -61,7 +60,7 @@ def write_metrics(
 
 def draw_page(run: RunFolder) -> Path:
     """Path of the page."""
-    with task("draw the page"):
+    with task("draw the page"), run.stage("page"):
         return write_report(run.path)
 
 

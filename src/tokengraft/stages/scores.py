@@ -1,6 +1,7 @@
 """What each variant of the model is worth on held-out text, what it writes, and what training it took in memory."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from typing import Any
 
 from tokengraft.artifacts import RunFolder
@@ -10,11 +11,12 @@ from tokengraft.evaluation.generation import Continuation, continue_greedily
 from tokengraft.evaluation.scorecard import Scorer, generation_score
 from tokengraft.evaluation.step_memory import Case, compare_memory
 from tokengraft.evaluation.windows import byte_windows, spread
+from tokengraft.model.load import pick_device
 from tokengraft.progress import task, watch
 from tokengraft.stages.inputs import Texts
-from tokengraft.stages.train import Windows
+from tokengraft.stages.train import windows_for
 from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile
-from tokengraft.training.batches import batches_from
+from tokengraft.training.batches import mixed_batches
 
 PROMPT_BYTES = 240
 PASSAGE_BYTES = 700
@@ -29,6 +31,19 @@ def once(run: RunFolder, stage: str, make: Callable[[], Mapping[str, Any]]) -> d
     return facts
 
 
+class LazyScorer:
+    """Held-out text as the base reads it, read when the first score asks for it."""
+
+    def __init__(self, config: RunConfig, model: Any, extension: ExtendedTokenizer, texts: Texts) -> None:
+        self.extension = extension
+        self._begin = partial(scorer_for, config, model, extension, texts)
+
+    @cached_property
+    def scorer(self) -> Scorer:
+        """The scorer; the model that it was made with has the base's old rows, grown or not."""
+        return self._begin()
+
+
 def scorer_for(config: RunConfig, model: Any, extension: ExtendedTokenizer, texts: Texts) -> Scorer:
     """Held-out text as the base reads it; `model` has the base's old rows."""
     return Scorer.begin(
@@ -40,13 +55,13 @@ def scorer_for(config: RunConfig, model: Any, extension: ExtendedTokenizer, text
     )
 
 
-def score(config: RunConfig, run: RunFolder, scorer: Scorer, name: str, model: Any, texts: Texts) -> dict[str, Any]:
+def score(config: RunConfig, run: RunFolder, scorer: LazyScorer, name: str, model: Any, texts: Texts) -> dict[str, Any]:
     """Card and continuations of one variant. The base is the same model asked in its own tokenization."""
     extension = scorer.extension
     tokenizer = extension.base if name == "base" else extension.file
 
     def make() -> dict[str, Any]:
-        card = scorer.base() if name == "base" else scorer.score(name, model)
+        card = scorer.scorer.base() if name == "base" else scorer.scorer.score(name, model)
         written = [
             continue_greedily(model, tokenizer, prompt, max_tokens=config.evaluation.prompt_tokens)
             for prompt in watch(prompts(config, texts), f"{name} writes", "prompt")
@@ -57,16 +72,20 @@ def score(config: RunConfig, run: RunFolder, scorer: Scorer, name: str, model: A
     return once(run, f"score {name}", make)
 
 
-def memory(config: RunConfig, run: RunFolder, extension: ExtendedTokenizer, windows: Windows) -> dict[str, Any]:
-    """Peak memory of the engine beside the plain way on the first batch; empty where it was not asked for."""
-    if not config.evaluation.memory:
-        return {}
+def memory(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, texts: Texts) -> None:
+    """Notes the peak memory of the engine beside the plain way on the first batch, where that was asked for."""
+    if not config.evaluation.memory or run.facts("memory") is not None:
+        return
+    windows = windows_for(config, model, extension, texts)
     settings = config.distill
-    batch = next(batches_from(windows.domain, settings.tokens_per_step, config.seed, 0))
+    batch = next(
+        mixed_batches(windows.domain, windows.replay, settings.tokens_per_step, settings.replay_share, config.seed, 0)
+    )
+    device = str(pick_device(config.device))
     case = Case(
         model=config.model,
-        device="cpu" if config.device == "auto" else config.device,
-        dtype="float32" if config.dtype == "auto" else config.dtype,
+        device=device,
+        dtype="float32" if (config.dtype, device) == ("auto", "cpu") else config.dtype,
         trust_remote_code=config.trust_remote_code,
         base_size=extension.base_size,
         size=extension.size,
@@ -81,11 +100,13 @@ def memory(config: RunConfig, run: RunFolder, extension: ExtendedTokenizer, wind
             except DeviceError as error:
                 return {"unknown": error.found}
 
-    return once(run, "memory", make)
+    once(run, "memory", make)
 
 
 def prompts(config: RunConfig, texts: Texts) -> list[str]:
     """Beginnings of held-out windows, each cut after a word."""
+    if not config.evaluation.prompts:
+        return []
     windows = list(byte_windows([document.text for document in texts.heldout], PROMPT_BYTES))
     wanted = [window for window in windows if len(window) > PROMPT_BYTES // 2]
     chosen = spread(wanted or windows, config.evaluation.prompts * PROMPT_BYTES)

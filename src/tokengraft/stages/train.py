@@ -1,22 +1,24 @@
 """Distilling the new rows, with checkpoints in the run folder."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass
 from typing import Any
-
-import torch
 
 from tokengraft.artifacts import RunFolder
 from tokengraft.config import RunConfig
 from tokengraft.corpus import Document
 from tokengraft.errors import CorpusError
-from tokengraft.model.load import stored_dtype
+from tokengraft.model.rows import NewRows
+from tokengraft.model.stored import stored_dtype
 from tokengraft.phases import distill, training_windows
 from tokengraft.stages.inputs import Texts
 from tokengraft.tokenizer import ExtendedTokenizer
+from tokengraft.training.checkpoint import load_checkpoint, save_checkpoint
 from tokengraft.training.loop import Journal
 from tokengraft.training.windows import Window
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, ROWS = "checkpoint.safetensors", "rows.safetensors"
+"""The rows on their way with their optimisers, and at the end, rounded as they are stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +49,27 @@ def windows_for(config: RunConfig, model: Any, extension: ExtendedTokenizer, tex
     return windows
 
 
-def teach(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, windows: Windows) -> None:
+def teach(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, texts: Texts) -> None:
     """Trains the new rows of `model` in place; goes on from the last checkpoint of an earlier start.
+
+    Where an earlier start came to the end, its rows are put into the model as they were.
 
     Raises:
         ModelError: a loss is not finite.
     """
+    if run.has("distill", ROWS):
+        rows = NewRows.read(model, extension.base_size, extension.size)
+        load_checkpoint(run.path / ROWS, rows, ())
+        rows.write(model, extension.base_size)
+        return
+    begun = time.monotonic()
+    windows = windows_for(config, model, extension, texts)
     journal = Journal(
         checkpoint=run.path / CHECKPOINT,
         log=run.log,
         rewind=lambda begin: run.rewind_log(lambda row: row["event"] != "step" or row["step"] <= begin),
     )
-    distill(
+    outcome = distill(
         model,
         extension,
         windows.domain,
@@ -66,18 +77,17 @@ def teach(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedToke
         settings=config.distill,
         seed=config.seed,
         journal=journal,
-        stored=stored_dtype(config.model, trust_remote_code=config.trust_remote_code),
+        stored=stored_dtype(config.model),
     )
-    if run.facts("distill") is None:
-        steps = run.events("step")
-        run.finish(
-            "distill",
-            {
-                "steps": len(steps),
-                "tokens": sum(step["tokens"] for step in steps),
-                "seconds": round(sum(step["seconds"] for step in steps), 3),
-                "threads": torch.get_num_threads(),
-            },
-            seconds=sum(step["seconds"] for step in steps),
-            files=(CHECKPOINT,),
-        )
+    save_checkpoint(run.path / ROWS, NewRows.read(model, extension.base_size, extension.size), (), config.distill.steps)
+    steps = run.events("step")
+    earlier = steps[: len(steps) - len(outcome.losses)]
+    seconds = time.monotonic() - begun + sum(step["seconds"] for step in earlier)
+    facts = {
+        "steps": len(steps),
+        "tokens": sum(step["tokens"] for step in steps),
+        "seconds": round(seconds, 3),
+        "fit": None if outcome.fit is None else asdict(outcome.fit),
+    }
+    run.finish("distill", facts, seconds=seconds, files=(ROWS,))
+    (run.path / CHECKPOINT).unlink(missing_ok=True)

@@ -91,6 +91,23 @@ def mixed_batches(
         yield batch + old
 
 
+def like_lengths(windows: Sequence[Window], tokens: int) -> list[list[Window]]:
+    """The windows in groups none of whose windows is less than half as long as the longest: padding stays small.
+
+    A group has at most `tokens` base tokens, padding included, or is a single window.
+
+    Domain and replay text of one step can differ in length by a factor of thirty.
+    """
+    groups: list[list[Window]] = []
+    for window in sorted(windows, key=lambda window: len(window.teacher), reverse=True):
+        longest = len(groups[-1][0].teacher) if groups else 0
+        if groups and 2 * len(window.teacher) >= longest and (len(groups[-1]) + 1) * longest <= tokens:
+            groups[-1].append(window)
+        else:
+            groups.append([window])
+    return groups
+
+
 def _by_length(windows: list[Window], tokens: int) -> Iterator[list[Window]]:
     batch: list[Window] = []
     for window in sorted(windows, key=lambda window: len(window.teacher)):

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -37,14 +37,19 @@ def load_checkpoint(path: Path, module: nn.Module, optimizers: Sequence[Optimize
         with safe_open(path, framework="pt") as file:
             step = int(file.metadata()["step"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        for name, parameter in module.named_parameters():
-            parameter.copy_(tensors[f"parameters.{name}"])
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        values = [(parameter, tensors[f"parameters.{name}"]) for name, parameter in module.named_parameters()]
+        for parameter, value in values:
+            # Asked before anything is copied: `copy_` would spread one row over many.
+            if value.shape != parameter.shape:
+                raise ValueError(f"{tuple(value.shape)} for rows of shape {tuple(parameter.shape)}")
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError, SafetensorError) as error:
         raise RunFolderError(
             found=f"{path} cannot be taken up: {error}",
             expected="a checkpoint of this run",
             do="delete that file to begin the phase anew",
         ) from error
+    for parameter, value in values:
+        parameter.copy_(value)
     for index, optimizer in enumerate(optimizers):
         state = optimizer.state_dict()
         state["state"] = _moments(tensors, f"optimizers.{index}.")

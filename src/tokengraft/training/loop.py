@@ -45,6 +45,8 @@ class Outcome:
     tokens: int = 0
     seconds: float = 0.0
     losses: list[dict[str, float]] = field(default_factory=list)
+    fit: Any = None
+    """What a closing fit brought, where the phase ends in one."""
 
 
 Step = Callable[[Any], tuple[Tensor, Mapping[str, Tensor], int]]

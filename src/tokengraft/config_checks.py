@@ -1,0 +1,100 @@
+"""What the value of a setting may be, beside its type: one rule a line.
+
+>>> from dataclasses import make_dataclass
+>>> check_ranges(make_dataclass("Tokens", ["size"])(0), "tokens.")
+Traceback (most recent call last):
+tokengraft.errors.ConfigError: found: tokens.size = 0
+expected: a value above 0
+do: change tokens.size
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tokengraft.errors import ConfigError
+
+SHORTEST_WINDOW = 16
+"""Tokens of a window below which there is next to nothing to compare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Whether a value can be, and how a message says what can."""
+
+    holds: Callable[[Any], bool]
+    expected: str
+
+
+ABOVE_0 = Rule(lambda value: value > 0, "a value above 0")
+FROM_0 = Rule(lambda value: value >= 0, "0 or more")
+FROM_1 = Rule(lambda value: value >= 1, "1 or more")
+SHARE = Rule(lambda value: 0 <= value <= 1, "a share from 0 to 1")
+
+RULES = {
+    "seed": FROM_0,
+    "threads": FROM_1,
+    "corpus.max_documents": FROM_1,
+    "general.max_documents": FROM_1,
+    "replay.max_documents": FROM_1,
+    "shares.tokens": ABOVE_0,
+    "shares.training": ABOVE_0,
+    "shares.heldout": ABOVE_0,
+    "tokens.size": ABOVE_0,
+    "tokens.min_count": FROM_1,
+    "tokens.max_per_document": ABOVE_0,
+    "distill.steps": FROM_0,
+    "distill.tokens_per_step": ABOVE_0,
+    "distill.replay_share": Rule(lambda value: 0 <= value < 1, "from 0 to below 1"),
+    "distill.max_length": Rule(lambda value: value >= SHORTEST_WINDOW, f"{SHORTEST_WINDOW} or more"),
+    "distill.temperature": ABOVE_0,
+    "distill.rate_inputs": ABOVE_0,
+    "distill.rate_head": ABOVE_0,
+    "distill.warmup": SHARE,
+    "distill.decay": SHARE,
+    "distill.refit_positions": FROM_0,
+    "distill.refit_iterations": FROM_0,
+    "distill.chunk": ABOVE_0,
+    "distill.checkpoint_every": ABOVE_0,
+    "evaluation.window_bytes": ABOVE_0,
+    "evaluation.max_bytes": ABOVE_0,
+    "evaluation.fertility_bytes": ABOVE_0,
+    "evaluation.prompts": FROM_0,
+    "evaluation.prompt_tokens": FROM_0,
+    "evaluation.samples": FROM_0,
+}
+"""By the dotted name of the setting; None, where a setting may be None, is never asked about."""
+
+
+def check_ranges(settings: Any, where: str = "") -> None:
+    """Returns where each value of a dataclass of settings can be, those of nested dataclasses included.
+
+    `where` is the dotted name of the dataclass itself: `distill.` for a `DistillConfig` alone.
+
+    Raises:
+        ConfigError: the first value that cannot.
+    """
+    for entry in dataclasses.fields(settings):
+        name, value = f"{where}{entry.name}", getattr(settings, entry.name)
+        if dataclasses.is_dataclass(value):
+            check_ranges(value, f"{name}.")
+        elif value is not None:
+            _check(name, value)
+    if where == "shares.":
+        _check_sum(settings)
+
+
+def _check(name: str, value: Any) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(found=f"{name} = {value}", expected="a finite number", do=f"change {name}")
+    rule = RULES.get(name)
+    if rule is not None and not rule.holds(value):
+        raise ConfigError(found=f"{name} = {value}", expected=rule.expected, do=f"change {name}")
+
+
+def _check_sum(shares: Any) -> None:
+    total = shares.tokens + shares.training + shares.heldout
+    if abs(total - 1) > 1e-6:
+        raise ConfigError(found=f"shares that add up to {total:g}", expected="1", do="change shares")
