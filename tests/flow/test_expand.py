@@ -143,3 +143,25 @@ def test_the_saved_model_has_the_figures_that_were_measured(settings, untied_bfl
     saved = AutoModelForCausalLM.from_pretrained(run.path / "model", dtype=torch.float32)
     card = run.metrics["models"][2]
     assert scorer.score("distilled", saved) == {name: card[name] for name in ("name", "domain", "general")}
+
+
+@pytest.mark.data
+def test_a_fresh_gpt2_learns_verilog(settings, shared_data, tmp_path):
+    corpus = shared_data / "corpora" / "verilog.jsonl.gz"
+    run = tg.expand({**settings, "corpus": str(corpus), "out": str(tmp_path / "run")})
+    domain = run.metrics["tokens"]["fertility"]["domain"]
+    assert domain["tokens_extended"] < domain["tokens_base"]
+    assert domain["documents_longer"] == 0
+
+
+@pytest.mark.data
+def test_a_sentencepiece_model_learns_shakespeare(settings, shared_data, tmp_path):
+    changed = {
+        "model": str(shared_data / "models" / "stories260K-hf"),
+        "corpus": str(shared_data / "corpora" / "shakespeare.jsonl.gz"),
+        "general": None,
+        "out": str(tmp_path / "run"),
+    }
+    run = tg.expand({**settings, **changed})
+    assert all(check["passed"] for check in run.metrics["checks"])
+    assert run.metrics["exactness"]["old_logits_identical"]

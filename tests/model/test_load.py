@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from tokengraft.errors import DeviceError, ModelError
-from tokengraft.model.load import check_model, context_length, load_model, pick_device, pick_dtype, stored_dtype
+from tokengraft.model.load import check_model, context_length, load_model, pick_device, pick_dtype
+from tokengraft.model.stored import refuse_narrower, stored_dtype
 from tokengraft.model.tables import find_tables, same_bits
 
 CPU = torch.device("cpu")
@@ -187,19 +188,24 @@ def test_auto_computes_in_float32_on_a_cpu_and_knows_what_was_stored(folder, sto
     assert load_model(str(folder), device="cpu", dtype="bfloat16").dtype == torch.bfloat16
 
 
-def test_what_was_stored_by_its_old_name(folder):
-    """Checkpoints of transformers before version 5 say torch_dtype."""
+def test_the_files_decide_and_not_the_settings(folder):
+    """Float32 weights beside settings that say bfloat16 would be rounded if the settings were believed."""
     config = json.loads((folder / "config.json").read_text())
-    config.pop("dtype")
-    (folder / "config.json").write_text(json.dumps({**config, "torch_dtype": "bfloat16"}))
-    assert stored_dtype(str(folder)) == torch.bfloat16
+    (folder / "config.json").write_text(json.dumps({**config, "dtype": "bfloat16"}))
+    assert stored_dtype(str(folder)) == torch.float32
 
 
-def test_what_was_stored_is_not_said(folder):
-    config = json.loads((folder / "config.json").read_text())
-    config.pop("dtype")
-    (folder / "config.json").write_text(json.dumps(config))
-    assert stored_dtype(str(folder)) is None
+def test_weights_of_two_dtypes_are_kept_in_the_wider(folder):
+    tensors = load_file(folder / "model.safetensors")
+    name = min(tensors)
+    save_file({**tensors, name: tensors[name].bfloat16()}, folder / "model.safetensors", {"format": "pt"})
+    assert stored_dtype(str(folder)) == torch.float32
+
+
+def test_a_dtype_that_would_round_old_weights_is_refused(folder):
+    refuse_narrower(str(folder), torch.float32)
+    with pytest.raises(DeviceError, match="stored in float32 and asked for in bfloat16"):
+        refuse_narrower(str(folder), torch.bfloat16)
 
 
 def test_context_length(any_model):

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tokengraft.errors import DeviceError
-from tokengraft.model.checks import cannot_load, check_model, context_of, read_config
+from tokengraft.model.checks import cannot_load, check_model, context_of
 from tokengraft.model.tables import find_tables, refuse_missing_head
 
 __all__ = [
@@ -17,7 +17,6 @@ __all__ = [
     "load_model",
     "pick_device",
     "pick_dtype",
-    "stored_dtype",
 ]
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -84,16 +83,6 @@ def load_model(name: str, *, dtype: str = "auto", device: str = "auto", trust_re
     refuse_missing_head(model, loading)
     find_tables(model)
     return model.to(place).eval().requires_grad_(False)
-
-
-def stored_dtype(name: str, *, trust_remote_code: bool = False) -> torch.dtype | None:
-    """The dtype in which a model keeps its weights; None where its settings do not say.
-
-    Raises:
-        ModelError: its settings cannot be read.
-    """
-    settings = read_config(name, trust_remote_code=trust_remote_code)
-    return DTYPES.get(str(getattr(settings, "dtype", None)).removeprefix("torch."))
 
 
 def context_length(model: Any, default: int = 1024) -> int:

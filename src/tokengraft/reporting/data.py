@@ -70,6 +70,8 @@ class Check:
     name: str
     passed: bool
     detail: str
+    measured: bool = False
+    """No theorem stands behind it for this tokenizer: the detail is a figure."""
 
 
 @dataclass(frozen=True, slots=True)

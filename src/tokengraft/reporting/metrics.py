@@ -85,7 +85,8 @@ def _score(part: Fields) -> Score:
 
 
 def _check(part: Fields) -> Check:
-    return Check(part.text("name"), part.flag("passed"), part.maybe(Fields.text, "detail") or "")
+    detail, measured = part.maybe(Fields.text, "detail") or "", part.maybe(Fields.flag, "measured") or False
+    return Check(part.text("name"), part.flag("passed"), detail, measured)
 
 
 def _exactness(part: Fields | None) -> Exactness | None:

@@ -72,7 +72,7 @@ def _retention(metrics: Metrics) -> Markup:
 
 def failed_checks(metrics: Metrics) -> int:
     """How many promises did not hold."""
-    return sum(not check.passed for check in metrics.checks)
+    return sum(not check.passed and not check.measured for check in metrics.checks)
 
 
 def tiles(metrics: Metrics) -> list[Tile]:
