@@ -11,22 +11,17 @@ import torch
 
 from tokengraft.bundled import pretrain
 from tokengraft.bundled.card import card, write_card
+from tokengraft.bundled.material import BEGIN, END, kept_tokenizer, token_stream, train_tokenizer, training_rows
 from tokengraft.bundled.pretrain import (
-    BEGIN,
-    END,
     Clock,
     Material,
     Recipe,
     build_model,
     build_optimizers,
     heldout_bits,
-    kept_tokenizer,
     rate_factor,
     save_model,
-    token_stream,
     train,
-    train_tokenizer,
-    training_rows,
 )
 
 TINY = Recipe(vocabulary=300, hidden=16, layers=1, heads=2, key_value_heads=1, intermediate=32, context=32, rows=4)
