@@ -18,11 +18,11 @@ def demo_settings() -> dict[str, Any]:
         "out": "tokengraft-demo",
         "tokens": {"size": 800},
         "distill": {
-            "steps": 260,
+            "steps": 300,
             "tokens_per_step": 2048,
             "max_length": 128,
             "replay_share": 0.6,
-            "refit_positions": 160_000,
+            "refit_positions": 240_000,
         },
         "evaluation": {"memory": True, "max_bytes": 100_000, "fertility_bytes": 2_000_000},
     }
