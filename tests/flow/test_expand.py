@@ -111,6 +111,28 @@ def wait_for_step(log, step, process):
     pytest.fail("the run ended before it could be killed")
 
 
+def test_a_killed_run_of_an_untied_model_with_replay_ends_in_the_same_bytes(
+    settings, untied_bfloat16_folder, english, start, program, tmp_path
+):
+    """Untied tables end in the closing fit of the head, and replay text has an order of its own."""
+    replay = tmp_path / "replay.jsonl"
+    replay.write_text("".join(json.dumps({"text": text}) + "\n" for text in english[50:90]))
+    config = tmp_path / "untied.yaml"
+    changed = {**settings, "model": str(untied_bfloat16_folder), "replay": str(replay), "general": None, "threads": 1}
+    config.write_text(json.dumps(changed))
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert program("expand", config, "--out", whole).returncode == 0
+    process = start("expand", config, "--out", killed)
+    try:
+        wait_for_step(killed / "log.jsonl", 7, process)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert program("expand", config, "--out", killed).returncode == 0
+    assert json.loads((killed / "run.json").read_text())["stages"]["distill"]["facts"]["fit"]["iterations"] >= 0
+    assert weights(killed) == weights(whole)
+
+
 def test_a_finished_run_is_not_done_again(finished, program):
     before = (finished.path / "run.json").read_text()
     stamp = (finished.path / "model" / "model.safetensors").stat().st_mtime_ns
