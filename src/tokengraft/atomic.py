@@ -66,6 +66,7 @@ def write_with(path: Path, write: Callable[[Path], None]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             write(temporary)
+            _share(temporary)
             with temporary.open("rb+") as handle:
                 os.fsync(handle.fileno())
             temporary.replace(path)
@@ -108,6 +109,8 @@ def folder(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             for entry in temporary.rglob("*"):
+                if entry.is_file():
+                    _share(entry)
                 (_sync_folder if entry.is_dir() else _sync)(entry)
             _sync_folder(temporary)
             if path.exists():
@@ -121,6 +124,13 @@ def folder(path: Path) -> Iterator[Path]:
 def _write(path: Path, text: str) -> None:
     # Lone surrogates can come from a corpus' own tests; they are kept as escapes rather than losing the file.
     path.write_bytes(text.encode("utf-8", errors="backslashreplace"))
+
+
+def _share(path: Path) -> None:
+    """Gives a file the rights that any new file has: safetensors writes for the owner alone, whatever the umask says."""
+    mask = os.umask(0)
+    os.umask(mask)
+    path.chmod(0o666 & ~mask)
 
 
 def _sync(path: Path) -> None:

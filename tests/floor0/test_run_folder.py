@@ -276,3 +276,19 @@ def test_a_drive_that_syncs_no_folders(tmp_path, monkeypatch, number, hidden):
     else:
         with pytest.raises(RunFolderError):
             atomic.write_text(tmp_path / "a", "x")
+
+
+def test_files_have_the_rights_of_any_new_file(tmp_path):
+    """safetensors writes 0600, and a served model must be readable."""
+    plain = tmp_path / "plain"
+    plain.write_text("x")
+
+    def write(place):
+        place.write_text("x")
+        place.chmod(0o600)
+
+    atomic.write_with(tmp_path / "rows", write)
+    with atomic.folder(tmp_path / "model") as place:
+        write(place / "weights")
+    rights = {path.stat().st_mode & 0o777 for path in (plain, tmp_path / "rows", tmp_path / "model" / "weights")}
+    assert len(rights) == 1
