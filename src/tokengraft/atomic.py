@@ -127,7 +127,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _share(path: Path) -> None:
-    """Gives a file the rights that any new file has: safetensors writes for the owner alone, whatever the umask says."""
+    """Gives a file the rights of any new file: safetensors writes for the owner alone, whatever the umask says."""
     mask = os.umask(0)
     os.umask(mask)
     path.chmod(0o666 & ~mask)
