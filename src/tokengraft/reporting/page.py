@@ -14,7 +14,7 @@ from tokengraft import atomic
 from tokengraft.reporting import charts, numbers, verdicts
 from tokengraft.reporting.data import Run
 from tokengraft.reporting.folder import read_run
-from tokengraft.reporting.text import inline, readable, visible, visible_bytes
+from tokengraft.reporting.text import inline, readable, short_path, visible, visible_bytes
 
 FIRST_TOKENS = 50
 MOST_REASONS = 8
@@ -62,6 +62,7 @@ def _environment() -> Environment:
         size=numbers.size,
         duration=numbers.duration,
         inline=inline,
+        short_path=short_path,
         visible=visible,
         visible_bytes=visible_bytes,
     )

@@ -7,6 +7,7 @@ Markup('def<i class="t">\t</i>f<i class="s"> </i>&lt;b&gt;')
 """
 
 import unicodedata
+from pathlib import PurePath
 from typing import Any
 
 import regex
@@ -55,6 +56,16 @@ def inline(text: str) -> str:
     'def↵␣␣f'
     """
     return text.translate(_SIGNS)
+
+
+def short_path(path: str) -> str:
+    """The last three parts of a long absolute path; a page is passed on, and where a model lies is nobody's business.
+
+    >>> short_path("/home/ada/models/tiny/model"), short_path("owner/name")
+    ('…/models/tiny/model', 'owner/name')
+    """
+    parts = PurePath(path).parts
+    return f"…/{'/'.join(parts[-3:])}" if PurePath(path).is_absolute() and len(parts) > 4 else path
 
 
 def _span(kind: str, text: str) -> Markup:
