@@ -14,7 +14,11 @@ app = App(
     version=version_text,
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
-for name in ("demo", "expand", "report"):
+for name in (
+    "demo",
+    "expand",
+    "report",
+):
     app.command(f"tokengraft.cli.{name}:{name}", name=name)
 
 STOPPED = 130
