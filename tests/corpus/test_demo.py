@@ -32,7 +32,7 @@ def test_the_three_share_no_document_and_no_text(texts):
 
 def test_general_text_is_the_standard_library_alone(texts):
     root = Path(sysconfig.get_paths()["stdlib"])
-    for name in (*texts["demo:general"], *texts["demo:replay"]):
+    for name in (*texts["demo:general"], *texts["demo:choice"], *texts["demo:replay"]):
         parts = Path(name).parts
         assert not {"site-packages", "dist-packages", "torch", "transformers"} & set(parts[:-1]), name
         assert (root / name).is_file()
@@ -42,19 +42,27 @@ def test_general_text_is_the_standard_library_alone(texts):
 def test_general_text_says_nothing_of_the_domain(texts):
     """Words of the domain that no file of the standard library has."""
     words = ("import torch", "from transformers", "hidden_states", "nn.Module")
-    for name in ("demo:general", "demo:replay"):
+    for name in ("demo:general", "demo:choice", "demo:replay"):
         assert not [path for path, text in texts[name].items() if any(word in text for word in words)]
     assert all(any(word in text for text in texts["demo:domain"].values()) for word in words)
 
 
 def test_a_file_is_held_out_by_its_path_alone(texts):
-    for name, held in (("demo:general", True), ("demo:replay", False)):
+    for name, held in (("demo:general", True), ("demo:choice", True), ("demo:replay", False)):
         assert all((sources.path_bucket(path) < sources.HELDOUT_PERCENT) == held for path in texts[name])
     # The same on every machine and under every version: figures of the model card hang on it.
     names = ("json/decoder.py", "abc.py", "asyncio/tasks.py", "difflib.py")
     assert [sources.path_bucket(name) for name in names] == [39, 78, 93, 11]
-    share = len(texts["demo:general"]) / (len(texts["demo:general"]) + len(texts["demo:replay"]))
-    assert 0.02 < share < 0.06
+    held = len(texts["demo:general"]) + len(texts["demo:choice"])
+    assert 0.02 < held / (held + len(texts["demo:replay"])) < 0.06
+
+
+def test_settings_are_chosen_on_other_text_than_figures_are_reported_on(texts):
+    reported, choice = texts["demo:general"], texts["demo:choice"]
+    assert len(reported) > 5
+    assert len(choice) > 5
+    assert not reported.keys() & choice.keys()
+    assert reported.keys() | choice.keys() == dict(sources.general_texts(heldout=True)).keys()
 
 
 def test_the_split_does_not_depend_on_what_else_is_there(tmp_path, monkeypatch):
@@ -82,7 +90,7 @@ def test_what_is_left_out_of_the_standard_library(tmp_path, monkeypatch):
 
 
 def test_documents_come_in_the_order_of_their_paths(texts):
-    for name in ("demo:general", "demo:replay"):
+    for name in ("demo:general", "demo:choice", "demo:replay"):
         assert list(texts[name]) == [path.as_posix() for path in sorted(map(Path, texts[name]))]
 
 

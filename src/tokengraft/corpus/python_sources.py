@@ -18,6 +18,9 @@ GENERAL_EXCLUDED = ("site-packages", "dist-packages", "encodings", "pydoc_data",
 
 HELDOUT_PERCENT = 4
 
+CHOICE_PERCENT = 2
+"""Of these, the part that settings may be chosen on; figures are reported on the rest."""
+
 BANNER = re.compile(r"\A#\s*🚨+\n(?:#.*\n)*?#\s*🚨+\n")
 """What stands at the top of modelling files that are generated: the same lines in hundreds of documents."""
 
@@ -39,6 +42,13 @@ def general_texts(*, heldout: bool) -> Iterator[tuple[str, str]]:
     root = Path(sysconfig.get_paths()["stdlib"])
     for name, text in _python_files(root, GENERAL_EXCLUDED):
         if (path_bucket(name) < HELDOUT_PERCENT) == heldout:
+            yield name, text
+
+
+def heldout_texts(*, reported: bool) -> Iterator[tuple[str, str]]:
+    """The held-out files that figures are reported on, or the others, which settings may be chosen on."""
+    for name, text in general_texts(heldout=True):
+        if (path_bucket(name) >= CHOICE_PERCENT) == reported:
             yield name, text
 
 

@@ -1,8 +1,8 @@
 """The head's new rows fitted once more, to the end: with hidden states held fast their cross-entropy is convex.
 
 Stochastic steps meet a rare token a few times and stop at some distance. Here a sample of hidden states is kept with
-one number a position for all old columns (their log-sum), and L-BFGS runs on the n×d rows alone: an iteration costs
-positions × n × d and never touches the vocabulary.
+one number a position for all old columns, their log-sum (`phases.positions`), and L-BFGS runs on the n×d rows alone: an
+iteration costs positions × n × d and never touches the vocabulary.
 
 Three things make it work. Hidden states have a few directions of large variance, so the fit runs in whitened
 coordinates, where a change of the rows is measured by how much it changes logits. And n×d numbers fit a sample far
@@ -13,17 +13,16 @@ numbers, which the ridge charges once and not n times: without it the fit hardly
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.optim import LBFGS
 
 from tokengraft.losses.fused import Head
 from tokengraft.model.rows import Composed
+from tokengraft.phases.positions import Positions, read_positions
 from tokengraft.progress import bar
-from tokengraft.training.batches import pair
 from tokengraft.training.windows import Window
 
 JUDGES = 10
@@ -31,12 +30,6 @@ JUDGES = 10
 
 PATIENCE = 3
 """Iterations without a gain after which the fit ends."""
-
-CHUNK = 4096
-"""Positions whose new logits exist at one time."""
-
-BATCH = 16
-"""Windows that are read in one forward pass."""
 
 FLOOR = 1e-5
 """Least variance of a direction against the largest: below it whitening would blow up rounding errors."""
@@ -61,33 +54,6 @@ class Fit:
     iterations: int
 
 
-@dataclass(frozen=True, slots=True)
-class Positions:
-    """What the fit needs to know of each position that has a next token."""
-
-    hidden: Float[Tensor, "positions d"]
-    old_total: Float[Tensor, " positions"]
-    """Log-sum of the old logits."""
-    old_target: Float[Tensor, " positions"]
-    """Logit of the next token where it is an old one."""
-    column: Int[Tensor, " positions"]
-    """Column of the next token among the new ones; −1 where it is an old one."""
-
-    @classmethod
-    def join(cls, parts: Sequence["Positions"]) -> "Positions":
-        """All positions of the parts."""
-        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in cls.__slots__))
-
-    def chosen(self, where: slice | Bool[Tensor, " positions"]) -> "Positions":
-        """Some of the positions."""
-        return Positions(*(getattr(self, name)[where] for name in self.__slots__))
-
-    def chunks(self) -> Iterator["Positions"]:
-        """The positions, `CHUNK` at a time."""
-        for start in range(0, len(self.column), CHUNK):
-            yield self.chosen(slice(start, start + CHUNK))
-
-
 def refit_head(
     composed: Composed, head: Head, windows: Sequence[Window], replay: Sequence[Window], plan: FitPlan, seed: int
 ) -> Fit | None:
@@ -99,9 +65,9 @@ def refit_head(
     if len(chosen) < JUDGES:
         return None
     with bar(len(chosen), "read for the head", "window") as progress:
-        judged = _read_all(composed, head, chosen[::JUDGES], progress)
-        learned = [window for place, window in enumerate(chosen) if place % JUDGES]
-        return _HeadFit(composed, head, _read_all(composed, head, learned, progress), judged).run(plan)
+        judged = read_positions(composed, head, chosen[::JUDGES], progress)
+        learned = read_positions(composed, head, [w for place, w in enumerate(chosen) if place % JUDGES], progress)
+    return HeadFit(composed, head, learned, judged).run(plan)
 
 
 def choose_windows(windows: Sequence[Window], replay: Sequence[Window], plan: FitPlan, seed: int) -> list[Window]:
@@ -122,13 +88,16 @@ def choose_windows(windows: Sequence[Window], replay: Sequence[Window], plan: Fi
 
 
 @dataclass(frozen=True)
-class _HeadFit:
+class HeadFit:
+    """The fit itself, on positions that have been read."""
+
     composed: Composed
     head: Head
     learned: Positions
     judged: Positions
 
     def run(self, plan: FitPlan) -> Fit:
+        """What it brought; the head rows are changed in place, if it brought any."""
         rows = self.composed.rows
         parts = [rows.head.detach()] if rows.bias is None else [rows.head.detach(), rows.bias.detach()]
         whitening = self._whitening()
@@ -174,8 +143,8 @@ class _HeadFit:
 
     def _whitening(self) -> Float[Tensor, "d d"]:
         """C^(−1/2) of the second moments C of the hidden states: rows changed by A·C^(−1/2) change logits by |A|²."""
-        hidden = self.learned.hidden
-        moments = (hidden.T @ hidden / len(hidden)).double()
+        parts = (part.hidden.float() for part in self.learned.chunks())
+        moments = sum((part.T @ part).double() for part in parts) / len(self.learned.column)
         values, vectors = torch.linalg.eigh(moments)
         scale = values.clamp_min(float(values.max()) * FLOOR).rsqrt()
         return ((vectors * scale) @ vectors.T).float()
@@ -186,7 +155,7 @@ class _HeadFit:
         weight, bias = parts[0], parts[1] if len(parts) > 1 else None
         with torch.set_grad_enabled(backward):
             for part in positions.chunks():
-                new = self.head.projection.logits(part.hidden, weight, bias)
+                new = self.head.projection.logits(part.hidden.float(), weight, bias)
                 picked = new.gather(1, part.column.clamp_min(0)[:, None])[:, 0]
                 chosen = torch.where(part.column >= 0, picked, part.old_target)
                 loss = (torch.logaddexp(part.old_total, new.logsumexp(1)) - chosen).sum() / len(positions.column)
@@ -194,35 +163,3 @@ class _HeadFit:
                     loss.backward()
                 total += loss.item()
         return total
-
-
-def _read_all(composed: Composed, head: Head, windows: Sequence[Window], progress: Any) -> Positions:
-    parts = []
-    ordered = sorted(windows, key=lambda window: len(window.student))
-    for start in range(0, len(ordered), BATCH):
-        parts.append(_read(composed, head, ordered[start : start + BATCH]))
-        progress.update(len(ordered[start : start + BATCH]))
-    return Positions.join(parts)
-
-
-@torch.no_grad()
-def _read(composed: Composed, head: Head, windows: Sequence[Window]) -> Positions:
-    batch = pair(windows).to(composed.model.device)
-    places = torch.cat([batch.before, batch.compared])
-    targets = torch.cat([batch.before_targets, batch.compared_targets])
-    real = targets >= 0
-    hidden, targets = composed.hidden(batch.student).flatten(0, 1)[places[real]], targets[real]
-    new = targets >= composed.base_size
-    totals, chosen = zip(*(_old_side(head, hidden[c], targets[c], new[c]) for c in _slices(len(hidden))), strict=True)
-    column = torch.where(new, targets - composed.base_size, -1)
-    return Positions(hidden.float(), torch.cat(totals), torch.cat(chosen), column)
-
-
-def _old_side(head: Head, hidden: Tensor, targets: Tensor, new: Tensor) -> tuple[Tensor, Tensor]:
-    old = head.projection.logits(hidden, head.weight, head.bias)
-    return old.logsumexp(1), old.gather(1, targets.masked_fill(new, 0)[:, None])[:, 0]
-
-
-def _slices(length: int, size: int = 512) -> Iterator[slice]:
-    for start in range(0, length, size):
-        yield slice(start, start + size)

@@ -53,6 +53,14 @@ class RowsPhase:
         unit = _entry_size if self.settings.relative_rates else _absolute
         return [Adam(members, lr=rate * unit(table[:size])) for rate, table, members in groups]
 
+    @property
+    def fit_plan(self) -> FitPlan | None:
+        """The closing fit of the head; None where there is none: none asked for, or tied tables."""
+        chosen = self.settings
+        if not chosen.refit_positions or self.rows.tied:
+            return None
+        return FitPlan(chosen.refit_positions, chosen.refit_iterations, chosen.refit_ridge, chosen.replay_share)
+
     def step(self, windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
         """(sum of both losses, each of them in nats per position, base tokens read)."""
         weight = 1 / max(1, sum(len(window.student) - 1 for window in windows))
@@ -141,9 +149,8 @@ def distill(
             plan,
             journal or Journal(),
         )
-        if chosen.refit_positions and not phase.rows.tied:
-            size = FitPlan(chosen.refit_positions, chosen.refit_iterations, chosen.refit_ridge, chosen.replay_share)
-            outcome.fit = refit_head(phase.composed, phase.head, windows, replay, size, seed)
+        if phase.fit_plan is not None:
+            outcome.fit = refit_head(phase.composed, phase.head, windows, replay, phase.fit_plan, seed)
         if stored is not None:
             phase.rows.round_to(stored)
         phase.rows.write(model, extension.base_size)

@@ -4,22 +4,24 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from tokengraft.corpus.formats import Format, formats
-from tokengraft.corpus.python_sources import domain_texts, general_texts
+from tokengraft.corpus.python_sources import domain_texts, general_texts, heldout_texts
 from tokengraft.corpus.text import Document
 
 TEXTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
     "demo:domain": domain_texts,
-    "demo:general": partial(general_texts, heldout=True),
+    "demo:general": partial(heldout_texts, reported=True),
+    "demo:choice": partial(heldout_texts, reported=False),
     "demo:replay": partial(general_texts, heldout=False),
 }
 
 
 @formats.register("demo")
 class DemoFormat(Format):
-    """Python source on every machine: `demo:domain` (transformers, torch), `demo:general`, `demo:replay` (see below).
+    """Python source on every machine: `demo:domain`, `demo:general`, `demo:choice`, `demo:replay`.
 
-    The domain is unknown to the bundled model. Replay is the standard library that the model was trained on, general
-    text the files of it that were held out.
+    The domain is transformers and torch, unknown to the bundled model. Replay is the standard library that the model
+    was trained on, general text and choice two parts of what was held out of it: figures are reported on the one,
+    settings chosen on the other.
     """
 
     forms = ", ".join(TEXTS)
