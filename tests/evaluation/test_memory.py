@@ -1,5 +1,6 @@
 """Memory of a fresh process, and the engine beside the plain way."""
 
+import dataclasses
 import sys
 
 import pytest
@@ -52,8 +53,9 @@ def test_work_that_fails_is_told(work):
         work("fails")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the mark be set back")
-def test_the_engine_takes_less_than_the_plain_way(tmp_path, extension, code):
+@pytest.fixture
+def case(tmp_path, extension, code):
+    """A batch of 12 windows for a model with a vocabulary of 20 000."""
     config = LlamaConfig(
         vocab_size=20_000, hidden_size=64, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
         max_position_embeddings=128, tie_word_embeddings=False, bos_token_id=0, eos_token_id=0,
@@ -62,13 +64,31 @@ def test_the_engine_takes_less_than_the_plain_way(tmp_path, extension, code):
     model.save_pretrained(tmp_path)
     settings = DistillConfig(max_length=120)
     windows = training_windows(model, extension, code, settings)[:12]
-    tokens = sum(len(window.teacher) for window in windows)
-    case = Case(str(tmp_path), "cpu", "float32", False, 20_000, 20_030, windows, settings)
+    return Case(str(tmp_path), "cpu", "float32", False, 20_000, 20_030, windows, settings)
+
+
+def with_fit(case, positions):
+    return dataclasses.replace(case, settings=dataclasses.replace(case.settings, refit_positions=positions))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the mark be set back")
+def test_the_engine_takes_less_than_the_plain_way(case):
     found = compare_memory(case)
-    table, logits = 20_030 * 64 * 4, 20_000 * 4 * sum(len(window.student) for window in windows)
+    tokens = sum(len(window.teacher) for window in case.windows)
+    table, logits = 20_030 * 64 * 4, 20_000 * 4 * sum(len(window.student) for window in case.windows)
     # Two gradients and four moments of a table's size, and the student's logits at least once.
     assert found.plain.step > 6 * table + logits
     assert found.engine.step < found.plain.step / 2
     assert set(found.to_dict()) == {"engine_bytes", "plain_bytes", "baseline_bytes", "how"}
     assert found.to_dict()["plain_bytes"] > found.to_dict()["engine_bytes"] > found.to_dict()["baseline_bytes"] > 0
     assert f"12 windows and {tokens} base tokens" in found.how
+    assert "fits an untied head on 120000 positions" in found.how
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the mark be set back")
+def test_the_closing_fit_is_in_the_figure_and_keeps_its_states_once(case):
+    positions = 500_000
+    states = positions * (64 * 2 + 2 * 4 + 8)
+    without, with_it = (compare_memory(with_fit(case, count)) for count in (0, positions))
+    assert states < with_it.engine.step < 1.5 * states + without.engine.step
+    assert "fits" not in without.how

@@ -5,11 +5,13 @@ the run gives it. Their values do not change what memory they take, so the fit r
 positions up to that number instead of reading all of the text again.
 """
 
+import copy
 import dataclasses
 import json
+import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +128,10 @@ def _rehearse_fit(phase: RowsPhase, windows: Sequence[Window]) -> None:
         return
     with bar(len(windows), "read for the head", "window") as progress:
         read = read_positions(phase.composed, phase.head, windows, progress)
-    judged = read.repeated(max(1, plan.positions // JUDGES))
-    learned = read.repeated(max(1, plan.positions - plan.positions // JUDGES))
-    HeadFit(phase.composed, phase.head, learned, judged).run(dataclasses.replace(plan, iterations=ITERATIONS))
+    times = math.ceil(plan.positions / sum(len(part.column) for part in read))
+    again = [copy.deepcopy(part) for part in read * times]
+    judged, learned = again[::JUDGES], [part for place, part in enumerate(again) if place % JUDGES]
+    HeadFit(phase.composed, phase.head, learned or judged, judged).run(replace(plan, iterations=ITERATIONS))
 
 
 def _load(case: Case) -> Any:

@@ -93,8 +93,8 @@ class HeadFit:
 
     composed: Composed
     head: Head
-    learned: Positions
-    judged: Positions
+    learned: Sequence[Positions]
+    judged: Sequence[Positions]
 
     def run(self, plan: FitPlan) -> Fit:
         """What it brought; the head rows are changed in place, if it brought any."""
@@ -143,22 +143,26 @@ class HeadFit:
 
     def _whitening(self) -> Float[Tensor, "d d"]:
         """C^(−1/2) of the second moments C of the hidden states: rows changed by A·C^(−1/2) change logits by |A|²."""
-        parts = (part.hidden.float() for part in self.learned.chunks())
-        moments = sum((part.T @ part).double() for part in parts) / len(self.learned.column)
-        values, vectors = torch.linalg.eigh(moments)
+        states = (part.hidden.float() for part in self.learned)
+        moments = torch.stack([part.T @ part / self._count(self.learned) for part in states]).sum(0)
+        values, vectors = torch.linalg.eigh(moments.double())
         scale = values.clamp_min(float(values.max()) * FLOOR).rsqrt()
         return ((vectors * scale) @ vectors.T).float()
 
-    def _loss(self, parts: Sequence[Tensor], positions: Positions, *, backward: bool = False) -> float:
+    @staticmethod
+    def _count(positions: Sequence[Positions]) -> int:
+        return sum(len(part.column) for part in positions)
+
+    def _loss(self, parts: Sequence[Tensor], positions: Sequence[Positions], *, backward: bool = False) -> float:
         """Mean cross-entropy in nats with these head rows (and bias); `backward` adds its gradient to them."""
-        total = 0.0
+        total, count = 0.0, self._count(positions)
         weight, bias = parts[0], parts[1] if len(parts) > 1 else None
         with torch.set_grad_enabled(backward):
-            for part in positions.chunks():
+            for part in positions:
                 new = self.head.projection.logits(part.hidden.float(), weight, bias)
                 picked = new.gather(1, part.column.clamp_min(0)[:, None])[:, 0]
                 chosen = torch.where(part.column >= 0, picked, part.old_target)
-                loss = (torch.logaddexp(part.old_total, new.logsumexp(1)) - chosen).sum() / len(positions.column)
+                loss = (torch.logaddexp(part.old_total, new.logsumexp(1)) - chosen).sum() / count
                 if backward:
                     loss.backward()
                 total += loss.item()
