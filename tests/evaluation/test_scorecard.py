@@ -8,6 +8,7 @@ import torch
 
 from tokengraft.config import EvaluationConfig
 from tokengraft.evaluation.artefacts import repeats_tail
+from tokengraft.evaluation.generation import Continuation
 from tokengraft.evaluation.scorecard import Scorer, gap_closed, generation_score
 
 SETTINGS = EvaluationConfig(window_bytes=96, max_bytes=1500)
@@ -121,10 +122,13 @@ def test_gap_closed_is_open_where_nothing_was_lost():
 
 def test_what_was_generated_is_scored(extension, code):
     rows = extension.encode(code[:2])
-    score = generation_score(rows, extension.file, extension.decomposition)
+    written = [Continuation("", "", ids, 100, 20, 0.5, "length") for ids in rows]
+    score = generation_score(written, extension.file, extension.decomposition)
     assert score["canonical_ratio"] == 1
     assert score["adopted"] == 1
     assert score["tokens"] == sum(map(len, rows))
+    assert (score["bytes_per_step"], score["bytes_per_second"]) == (5, 200)
     assert generation_score([], extension.file, extension.decomposition) == {
         "tokens": 0, "canonical_ratio": None, "adopted": None, "new_possible": 0, "double_subword_rate": None,
+        "bytes_per_step": None, "bytes_per_second": None,
     }  # fmt: skip

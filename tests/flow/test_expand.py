@@ -39,7 +39,7 @@ def test_the_folder_holds_what_the_design_says(finished):
     names = {path.name for path in finished.path.iterdir() if not path.name.startswith(".")}
     assert names == {
         "config.yaml", "run.json", "candidates.jsonl", "tokenizer", "model", "metrics.json", "samples.json",
-        "log.jsonl", "rows.safetensors", "report.html",
+        "log.jsonl", "rows.safetensors", "report.html", "evaluation",
     }  # fmt: skip
     assert json.loads((finished.path / "metrics.json").read_text()) == json.loads(json.dumps(finished.metrics))
 

@@ -4,13 +4,14 @@ It is the mark of a new row that was taught to stand for its first pieces. Text 
 `a_b_`), so the rate is read beside the one in the true text.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from tokengraft.evaluation.passes import Chunk
+from tokengraft.evaluation.sums import Ratio, Sums
 from tokengraft.tokenizer import Decomposition
 
 
@@ -37,9 +38,7 @@ class DoubleSubword:
     """
 
     decomposition: Decomposition
-    occurrences: int = 0
-    greedy: int = 0
-    text: int = 0
+    sums: Sums = field(default_factory=Sums)
     _known: dict[tuple[int, int], bool] = field(default_factory=dict)
 
     def add(self, chunk: Chunk) -> None:
@@ -48,10 +47,21 @@ class DoubleSubword:
         if not where.any():
             return
         tokens, following = chunk.ids[where].tolist(), chunk.targets[where].tolist()
-        predicted = chunk.logits[where].argmax(1).tolist()
-        self.occurrences += len(tokens)
-        self.greedy += sum(map(self._doubles, tokens, predicted))
-        self.text += sum(map(self._doubles, tokens, following))
+        predicted = chunk.greedy[where].tolist()
+        found = {
+            "after new": [1.0] * len(tokens),
+            "doubled": map(self._doubles, tokens, predicted),
+            "doubled in text": map(self._doubles, tokens, following),
+        }
+        documents = None if chunk.documents is None else chunk.documents[where.cpu()]
+        self.sums.add(documents, {name: torch.tensor([float(value) for value in each]) for name, each in found.items()})
+
+    def ratios(self, documents: int) -> dict[str, Ratio]:
+        """The rate, and the one in the true text, by document."""
+        return {
+            "double_subword_rate": self.sums.ratio("doubled", "after new", documents),
+            "double_subword_rate_in_text": self.sums.ratio("doubled in text", "after new", documents),
+        }
 
     def _doubles(self, token: int, following: int) -> bool:
         pair = (token, following)
@@ -60,14 +70,19 @@ class DoubleSubword:
         return self._known[pair]
 
     @property
+    def occurrences(self) -> int:
+        """New tokens that something follows."""
+        return self.sums.count("after new")
+
+    @property
     def rate(self) -> float:
         """Share of the new tokens; NaN if there was none."""
-        return self.greedy / self.occurrences if self.occurrences else math.nan
+        return self.sums.share("doubled", "after new")
 
     @property
     def rate_in_text(self) -> float:
         """The same share, had the model said what the text says."""
-        return self.text / self.occurrences if self.occurrences else math.nan
+        return self.sums.share("doubled in text", "after new")
 
 
 def double_subwords(ids: Sequence[int], decomposition: Decomposition) -> tuple[int, int]:

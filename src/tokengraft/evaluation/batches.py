@@ -18,10 +18,18 @@ class Row:
 
     ids: Ids
     first: int = 1
-    teacher: Float[Tensor, "ids d"] | None = None
-    """The base's hidden state at the byte where each id ends; None: nothing to compare with."""
+    teacher: Float[Tensor, "shared d"] | None = None
+    """The base's hidden states at the bytes where ids end; None: nothing to compare with."""
+    places: Int[np.ndarray, " shared"] | None = None
+    """Places of the ids that those states belong to, rising; None: every id has one."""
+    base_nats: Float[np.ndarray, " ids"] | None = None
+    """What the text of the next id costs the base, in nats; NaN where the base has no boundary at both its ends."""
+    since: Int[np.ndarray, " ids"] | None = None
+    """Ids since the last new one: 0 at it, −1 before the first."""
     index: int = 0
     """The row's place among its fellows, which batches leave behind."""
+    document: int = 0
+    """The document that the text is from."""
 
     def __len__(self) -> int:
         return len(self.ids)

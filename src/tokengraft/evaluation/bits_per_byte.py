@@ -6,12 +6,16 @@ figure. It misleads when the texts, or the context that each byte is predicted f
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from jaxtyping import Float
 
 from tokengraft.evaluation.batches import Row, length_batches, rolling_rows
 from tokengraft.evaluation.passes import BATCH_TOKENS, Chunk, hidden_states, look
 from tokengraft.evaluation.reader import Reader
+from tokengraft.evaluation.sums import Ratio, Sums
 from tokengraft.evaluation.windows import byte_windows
 
 __all__ = ["BitsPerByte", "Cost", "bits_per_byte", "byte_windows", "length_batches", "rolling_rows"]
@@ -39,19 +43,20 @@ class BitsPerByte:
 class Cost:
     """Measure: −ln p(id | ids before it) in nats, added up over the text in double precision."""
 
-    nats: float = 0.0
-    tokens: int = 0
+    sums: Sums = field(default_factory=Sums)
 
     def add(self, chunk: Chunk) -> None:
         """Adds the cost of each target."""
-        real = chunk.targets >= 0
-        chosen = chunk.logits.gather(1, chunk.targets.clamp_min(0)[:, None])[:, 0]
-        self.nats += (chunk.log_total - chosen)[real].double().sum().item()
-        self.tokens += int(real.sum())
+        self.sums.add(chunk.documents, {"nats": chunk.nats, "tokens": chunk.real})
 
     def over(self, size: int) -> BitsPerByte:
         """The cost spread over `size` bytes."""
-        return BitsPerByte(self.nats, size, self.tokens)
+        return BitsPerByte(self.sums.total("nats"), size, self.sums.count("tokens"))
+
+    def ratios(self, sizes: Float[np.ndarray, " documents"]) -> dict[str, Ratio]:
+        """Bits and tokens per byte, of documents of so many bytes."""
+        nats, tokens = (self.sums.by_document(name, len(sizes)) for name in ("nats", "tokens"))
+        return {"bits_per_byte": Ratio(nats / math.log(2), sizes), "tokens_per_byte": Ratio(tokens, sizes)}
 
 
 def bits_per_byte(

@@ -1,9 +1,11 @@
 """Does the model find the new tokens? Its rank for each, where the text truly goes on with one."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import torch
 
 from tokengraft.evaluation.passes import Chunk
+from tokengraft.evaluation.sums import Ratio, Sums
 
 
 @dataclass(slots=True)
@@ -15,9 +17,7 @@ class NewTokenRecall:
     """
 
     base_size: int
-    occurrences: int = 0
-    first: int = 0
-    reciprocal: float = 0.0
+    sums: Sums = field(default_factory=Sums)
 
     def add(self, chunk: Chunk) -> None:
         """Looks at each position that a new token follows."""
@@ -27,16 +27,31 @@ class NewTokenRecall:
         logits, targets = chunk.logits[where], chunk.targets[where]
         true = logits.gather(1, targets[:, None])
         rank = (logits > true).sum(1) + ((logits == true).sum(1) + 1) / 2
-        self.occurrences += len(targets)
-        self.first += int((logits.argmax(1) == targets).sum())
-        self.reciprocal += rank.double().reciprocal().sum().item()
+        values = {
+            "new": torch.ones(len(targets)),
+            "first": chunk.greedy[where] == targets,
+            "reciprocal": rank.double().reciprocal(),
+        }
+        self.sums.add(None if chunk.documents is None else chunk.documents[where.cpu()], values)
+
+    def ratios(self, documents: int) -> dict[str, Ratio]:
+        """Both figures by document."""
+        return {
+            "new_token_top1": self.sums.ratio("first", "new", documents),
+            "new_token_mrr": self.sums.ratio("reciprocal", "new", documents),
+        }
+
+    @property
+    def occurrences(self) -> int:
+        """New tokens that were looked at."""
+        return self.sums.count("new")
 
     @property
     def top1(self) -> float:
         """Share of the new tokens that greedy decoding would have taken; NaN if there was none."""
-        return self.first / self.occurrences if self.occurrences else math.nan
+        return self.sums.share("first", "new")
 
     @property
     def mrr(self) -> float:
         """Mean reciprocal rank; NaN if there was none."""
-        return self.reciprocal / self.occurrences if self.occurrences else math.nan
+        return self.sums.share("reciprocal", "new")

@@ -7,20 +7,14 @@ from typing import Any
 
 from tokengraft.config import EvaluationConfig
 from tokengraft.evaluation.adoption import adoption
-from tokengraft.evaluation.artefacts import DoubleSubword, double_subwords
-from tokengraft.evaluation.bits_per_byte import BitsPerByte, Cost
-from tokengraft.evaluation.calibration import Calibration
+from tokengraft.evaluation.artefacts import double_subwords
+from tokengraft.evaluation.generation import Continuation
 from tokengraft.evaluation.paired_text import BaseHead, BaseReading, PairedText, read_base
-from tokengraft.evaluation.passes import measure
+from tokengraft.evaluation.passes import BATCH_TOKENS, measure
 from tokengraft.evaluation.reader import Reader
-from tokengraft.evaluation.recall import NewTokenRecall
-from tokengraft.evaluation.retention import BoundaryKL
+from tokengraft.evaluation.readings import PARTS, Card, Measures, PartReading, Reading, base_part, number
 from tokengraft.model.load import context_length
 from tokengraft.tokenizer import Decomposition, ExtendedTokenizer, TokenizerFile
-
-Card = dict[str, Any]
-
-PARTS = ("domain", "general")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +24,7 @@ class Scorer:
     extension: ExtendedTokenizer
     head: BaseHead
     texts: Mapping[str, tuple[PairedText, BaseReading]]
+    batch_tokens: int = BATCH_TOKENS
 
     @classmethod
     def begin(
@@ -40,8 +35,12 @@ class Scorer:
         domain: Sequence[str],
         general: Sequence[str] = (),
         settings: EvaluationConfig | None = None,
+        names: Mapping[str, Sequence[str]] | None = None,
+        batch_tokens: int = BATCH_TOKENS,
     ) -> "Scorer":
         """A scorer with the base's own figures; `model` is the base, or a grown model that still has its rows.
+
+        `names` are the documents', by part; `batch_tokens` bounds rows × width of a forward pass.
 
         Raises:
             ModelError: the model makes logits of hidden states in a way that is not known.
@@ -56,13 +55,18 @@ class Scorer:
                     context=context_length(model),
                     window_bytes=chosen.window_bytes,
                     max_bytes=chosen.max_bytes,
+                    names=(names or {}).get(name, ()),
                 )
-                texts[name] = text, read_base(model, extension.base_size, text, f"base reads {name}")
-        return cls(extension, BaseHead.of(Reader.of(model, extension.base_size)), texts)
+                texts[name] = text, read_base(model, extension.base_size, text, f"base reads {name}", batch_tokens)
+        return cls(extension, BaseHead.of(Reader.of(model, extension.base_size)), texts, batch_tokens)
 
     def base(self) -> Card:
         """The base's entry in `metrics.json`: KL to itself is 0, and it has no new token to double."""
-        return self._card("base", {name: _base_score(reading) for name, (_, reading) in self.texts.items()})
+        return self.base_reading().card()
+
+    def base_reading(self) -> Reading:
+        """What the base made of the texts."""
+        return Reading("base", {name: base_part(text, read) for name, (text, read) in self.texts.items()})
 
     def score(self, name: str, model: Any) -> Card:
         """The entry of a grown model called `name`.
@@ -70,52 +74,48 @@ class Scorer:
         Raises:
             ModelError: the model makes logits of hidden states in a way that is not known.
         """
-        reader = Reader.of(model, self.extension.size)
-        return self._card(name, {part: self._variant_score(reader, name, part) for part in self.texts})
+        return self.read(name, model).card()
 
-    def _variant_score(self, reader: Reader, name: str, part: str) -> dict[str, float | None]:
+    def read(self, name: str, model: Any, *, extended: bool = True) -> Reading:
+        """What a model called `name` makes of the texts; not `extended`: a model that reads the base's own ids.
+
+        Raises:
+            ModelError: the model makes logits of hidden states in a way that is not known.
+        """
+        reader = Reader.of(model, self.extension.size if extended else self.extension.base_size)
+        return Reading(name, {part: self._read_part(reader, name, part, extended) for part in self.texts})
+
+    def _read_part(self, reader: Reader, name: str, part: str, extended: bool) -> PartReading:
         text, base = self.texts[part]
-        size = self.extension.base_size
-        cost, kl, doubles = Cost(), BoundaryKL(size), DoubleSubword(self.extension.decomposition)
-        mass, recall = Calibration(size), NewTokenRecall(size)
-        measures = [cost, kl, doubles, mass, recall]
-        measure(reader, text.extended_rows(base), measures, what=f"{name} reads {part}", teacher=self.head)
-        return _cost(cost.over(text.bytes)) | {
-            "kl_to_base": _number(kl.value),
-            "double_subword_rate": _number(doubles.rate),
-            "double_subword_rate_in_text": _number(doubles.rate_in_text),
-            "mass_on_new": _number(mass.mass_on_new),
-            "rate_of_new": _number(mass.rate_of_new),
-            "new_token_top1": _number(recall.top1),
-            "new_token_mrr": _number(recall.mrr),
-        }
-
-    def _card(self, name: str, scores: Mapping[str, dict[str, float | None]]) -> Card:
-        return {"name": name, **{part: scores.get(part) for part in PARTS}}
-
-
-def _base_score(reading: BaseReading) -> dict[str, float | None]:
-    return _cost(reading.bits) | {"kl_to_base": 0.0, "double_subword_rate": None}
-
-
-def _cost(bits: BitsPerByte) -> dict[str, float | None]:
-    return {"bits_per_byte": _number(bits.value), "bytes": bits.bytes, "tokens": bits.tokens}
+        measures = Measures.of(self.extension, extended)
+        rows = text.extended_rows(base) if extended else text.base_rows(base)
+        measure(
+            reader, rows, measures.all(), what=f"{name} reads {part}", teacher=self.head, batch_tokens=self.batch_tokens
+        )
+        return measures.part(text)
 
 
 def generation_score(
-    generated: Iterable[Sequence[int]], tokenizer: TokenizerFile, decomposition: Decomposition
+    written: Iterable[Continuation], tokenizer: TokenizerFile, decomposition: Decomposition
 ) -> dict[str, float | None]:
-    """How a model uses its new tokens in what it wrote: see `adoption` and `artefacts`. None: nothing to count."""
-    rows = [list(ids) for ids in generated]
+    """How a model uses its new tokens in what it wrote, and at which speed: see `adoption` and `artefacts`.
+
+    None: nothing to count. Speed holds for the machine, and for as many texts at a time as were written together.
+    """
+    entries = list(written)
+    rows = [entry.ids for entry in entries]
     used = adoption(rows, tokenizer, decomposition.base_size)
     counts = [double_subwords(ids, decomposition) for ids in rows]
     doubled, occurrences = (sum(column) for column in zip(*counts, strict=True)) if counts else (0, 0)
+    size, steps, seconds = (sum(getattr(entry, name) for entry in entries) for name in ("bytes", "steps", "seconds"))
     return {
         "tokens": used.tokens,
-        "canonical_ratio": _number(used.canonical_ratio),
-        "adopted": _number(used.adopted),
+        "canonical_ratio": number(used.canonical_ratio),
+        "adopted": number(used.adopted),
         "new_possible": used.new_possible,
-        "double_subword_rate": _number(doubled / occurrences if occurrences else math.nan),
+        "double_subword_rate": number(doubled / occurrences if occurrences else math.nan),
+        "bytes_per_step": number(size / steps if steps else math.nan),
+        "bytes_per_second": number(size / seconds if seconds else math.nan),
     }
 
 
@@ -130,8 +130,3 @@ def gap_closed(base: Card, initialised: Card, distilled: Card) -> float | None:
     """
     low, high, now = (card["domain"]["bits_per_byte"] for card in (base, initialised, distilled))
     return (high - now) / (high - low) if high > low else None
-
-
-def _number(value: float) -> float | None:
-    """JSON has no NaN: what could not be measured is null."""
-    return value if math.isfinite(value) else None

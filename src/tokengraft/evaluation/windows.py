@@ -42,14 +42,22 @@ def spread(windows: Sequence[str], max_bytes: int) -> list[str]:
     >>> spread(["aa", "bb", "cc", "dd"], 4)
     ['aa', 'cc']
     """
-    sizes = [len(window.encode("utf-8")) for window in windows]
+    return [windows[place] for place in spread_places([len(window.encode("utf-8")) for window in windows], max_bytes)]
+
+
+def spread_places(sizes: Sequence[int], max_bytes: int) -> list[int]:
+    """Places of the windows that `spread` takes, of windows of these sizes in bytes.
+
+    >>> spread_places([2, 2, 2, 2], 4)
+    [0, 2]
+    """
     stride = max(1.0, sum(sizes) / max_bytes)
-    chosen: list[str] = []
+    chosen: list[int] = []
     used = 0
-    for number in range(int(len(windows) / stride) + 1):
+    for number in range(int(len(sizes) / stride) + 1):
         place = int(number * stride)
-        if place >= len(windows) or (chosen and used + sizes[place] > max_bytes):
+        if place >= len(sizes) or (chosen and used + sizes[place] > max_bytes):
             break
-        chosen.append(windows[place])
+        chosen.append(place)
         used += sizes[place]
     return chosen

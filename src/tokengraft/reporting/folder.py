@@ -11,8 +11,6 @@ from tokengraft.reporting.data import Continuation, Output, Passage, Run, Step, 
 from tokengraft.reporting.metrics import read_metrics
 from tokengraft.reporting.reading import Fields, read_lines, read_object
 
-MODELS = ("base", "initialised", "distilled")
-
 
 def read_run(folder: Path) -> Run:
     """The run in a folder.
@@ -126,7 +124,7 @@ def _pairs(part: Fields, name: str) -> tuple[tuple[str, int], ...]:
 
 def _continuation(part: Fields) -> Continuation:
     prompt = part.text("prompt")
-    outputs = [(name, part.maybe(Fields.part, name)) for name in MODELS]
+    outputs = [(name, part.maybe(Fields.part, name)) for name in part.values if name != "prompt"]
     return Continuation(prompt, tuple(_output(name, output, prompt) for name, output in outputs if output is not None))
 
 

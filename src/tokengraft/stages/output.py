@@ -9,14 +9,14 @@ import torch
 from tokengraft import atomic
 from tokengraft.artifacts import RunFolder
 from tokengraft.config import RunConfig
+from tokengraft.evaluation.details import against, read_details, write_tokens
+from tokengraft.evaluation.intervals import differences
 from tokengraft.evaluation.scorecard import gap_closed
 from tokengraft.model.load import pick_device
 from tokengraft.model.stored import stored_dtype
 from tokengraft.progress import task
 from tokengraft.reporting import write_report
 from tokengraft.tokenizer import ExtendedTokenizer
-
-VARIANTS = ("base", "initialised", "distilled")
 
 
 def write_model(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer) -> None:
@@ -30,12 +30,21 @@ def write_model(config: RunConfig, run: RunFolder, model: Any, extension: Extend
 
 
 def write_metrics(
-    config: RunConfig, run: RunFolder, scores: Mapping[str, Mapping[str, Any]], passages: list[dict[str, Any]]
+    config: RunConfig,
+    run: RunFolder,
+    extension: ExtendedTokenizer,
+    scores: Mapping[str, Mapping[str, Any]],
+    passages: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """The figures of the run, also written to `metrics.json`; passages and continuations go to `samples.json`."""
+    """The figures of the run, also written to `metrics.json`; passages and continuations go to `samples.json`.
+
+    `scores` are the models in the order of the page: the base first, the one that the run ends with last.
+    """
     tokens = dict(run.facts("tokens") or {})
     memory = run.facts("memory") or {}
-    cards = {name: scores[name]["card"] for name in VARIANTS}
+    cards = [entry["card"] for entry in scores.values()]
+    details = read_details(run.path, list(scores))
+    write_tokens(run.path, details, [token.to_dict() for token in extension.new_tokens])
     metrics = {
         "title": config.title or f"{Path(config.model).name}: {tokens['added']} new tokens",
         "model": config.model,
@@ -47,8 +56,9 @@ def write_metrics(
         "checks": tokens.pop("checks", []),
         "tokens": tokens,
         "exactness": run.facts("grow"),
-        "models": [cards[name] for name in VARIANTS],
-        "gap_closed": gap_closed(*(cards[name] for name in VARIANTS)),
+        "models": cards,
+        "differences": differences(details, against(list(scores))),
+        "gap_closed": gap_closed(cards[0], scores["initialised"]["card"], cards[-1]),
         "memory": memory if "engine_bytes" in memory else None,
         "timing": {"stages": run.seconds(), "total_seconds": run.elapsed()},
         "training": run.facts("distill"),
@@ -65,9 +75,9 @@ def draw_page(run: RunFolder) -> Path:
 
 
 def _side_by_side(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    written = [scores[name]["written"] for name in VARIANTS]
+    written = [entry["written"] for entry in scores.values()]
     return [
-        {"prompt": entries[0]["prompt"], **dict(zip(VARIANTS, entries, strict=True))}
+        {"prompt": entries[0]["prompt"], **dict(zip(scores, entries, strict=True))}
         for entries in zip(*written, strict=True)
     ]
 

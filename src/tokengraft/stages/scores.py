@@ -7,7 +7,9 @@ from typing import Any
 from tokengraft.artifacts import RunFolder
 from tokengraft.config import RunConfig
 from tokengraft.errors import DeviceError
+from tokengraft.evaluation.details import write_details
 from tokengraft.evaluation.generation import Continuation, continue_greedily
+from tokengraft.evaluation.geometry import geometry
 from tokengraft.evaluation.scorecard import Scorer, generation_score
 from tokengraft.evaluation.step_memory import Case, compare_memory
 from tokengraft.evaluation.windows import byte_windows, spread
@@ -52,6 +54,7 @@ def scorer_for(config: RunConfig, model: Any, extension: ExtendedTokenizer, text
         domain=[document.text for document in texts.heldout],
         general=[document.text for document in texts.general],
         settings=config.evaluation,
+        names={"domain": [each.name for each in texts.heldout], "general": [each.name for each in texts.general]},
     )
 
 
@@ -61,13 +64,14 @@ def score(config: RunConfig, run: RunFolder, scorer: LazyScorer, name: str, mode
     tokenizer = extension.base if name == "base" else extension.file
 
     def make() -> dict[str, Any]:
-        card = scorer.scorer.base() if name == "base" else scorer.scorer.score(name, model)
+        reading = scorer.scorer.base_reading() if name == "base" else scorer.scorer.read(name, model)
         written = [
             continue_greedily(model, tokenizer, prompt, max_tokens=config.evaluation.prompt_tokens)
             for prompt in watch(prompts(config, texts), f"{name} writes", "prompt")
         ]
-        generated = generation_score([entry.ids for entry in written], tokenizer, extension.decomposition)
-        return {"card": {**card, "generation": generated}, "written": [_written(entry) for entry in written]}
+        generated = generation_score(written, tokenizer, extension.decomposition)
+        write_details(run.path, reading, None if name == "base" else geometry(model, extension, config.seed))
+        return {"card": {**reading.card(), "generation": generated}, "written": [as_sample(entry) for entry in written]}
 
     return once(run, f"score {name}", make)
 
@@ -141,12 +145,14 @@ def _after_word(text: str) -> str:
     return head if space and head.strip() else cut
 
 
-def _written(entry: Continuation) -> dict[str, Any]:
+def as_sample(entry: Continuation) -> dict[str, Any]:
+    """A continuation as `samples.json` holds it."""
     return {
         "prompt": entry.prompt,
         "text": entry.text,
         "tokens": len(entry.ids),
         "bytes": entry.bytes,
+        "steps": entry.steps,
         "seconds": round(entry.seconds, 3),
         "stopped": entry.stopped,
     }
