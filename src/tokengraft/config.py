@@ -79,6 +79,20 @@ class InitConfig:
 
     inputs: str = "subtoken-mean"
     head: str = "first-subtoken"
+    calibrate: bool = False
+    """Scale each new row to the median norm of its old table."""
+    donor: str | None = None
+    """Folder or hub id of a model that `omp` and `transfer` carry rows over from."""
+    neighbours: int = 64
+    """Old tokens that `omp` combines for a new one, at most (k)."""
+    names: str | None = None
+    """YAML or TOML file for `similar`: the text of a new token, and a list of words of like meaning."""
+    descriptions: str | None = None
+    """YAML or TOML file for `description`: the text of a new token, and what it means."""
+    candidates: tuple[str, ...] = ("subtoken-mean", "first-subtoken", "last-subtoken", "exponential")
+    """Methods that `auto` chooses from."""
+    probe_steps: int = 30
+    """Distillation steps that `auto` gives each of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,8 @@ RULES = {
     "tokens.size": ABOVE_0,
     "tokens.min_count": FROM_1,
     "tokens.max_per_document": ABOVE_0,
+    "init.neighbours": FROM_1,
+    "init.probe_steps": FROM_1,
     "distill.steps": FROM_0,
     "distill.tokens_per_step": ABOVE_0,
     "distill.replay_share": Rule(lambda value: 0 <= value < 1, "from 0 to below 1"),

@@ -14,7 +14,7 @@ from tokengraft.config import RunConfig, check_ranges
 from tokengraft.corpus import Document, check_readable, require_parts, stream, stream_part
 from tokengraft.corpus.sample import sample
 from tokengraft.errors import RunFolderError
-from tokengraft.init import initialisers
+from tokengraft.init import check_methods
 from tokengraft.losses import head_objectives, input_objectives
 from tokengraft.model.checks import check_fit, check_model, read_config
 from tokengraft.model.load import pick_device, pick_dtype
@@ -47,8 +47,7 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
     """
     check_ranges(config)
     check_places(config)
-    initialisers.get(config.init.inputs)
-    initialisers.get(config.init.head)
+    check_methods(config.init)
     input_objectives.get(config.distill.objective)
     head_objectives.get(config.distill.head_objective)
     methods.get(config.tokens.method)
