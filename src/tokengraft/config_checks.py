@@ -51,6 +51,8 @@ RULES = {
     "distill.tokens_per_step": ABOVE_0,
     "distill.replay_share": Rule(lambda value: 0 <= value < 1, "from 0 to below 1"),
     "distill.max_length": Rule(lambda value: value >= SHORTEST_WINDOW, f"{SHORTEST_WINDOW} or more"),
+    "distill.first_share": SHARE,
+    "distill.position_decay": ABOVE_0,
     "distill.temperature": ABOVE_0,
     "distill.rate_inputs": ABOVE_0,
     "distill.rate_head": ABOVE_0,
