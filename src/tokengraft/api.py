@@ -1,11 +1,11 @@
 """The steps of the flow as functions on Hugging Face objects, for use from Python."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tokengraft.config import CorpusConfig, DistillConfig, EvaluationConfig, build, check_ranges
+from tokengraft.config import CorpusConfig, DistillConfig, EvaluationConfig, InitConfig, build, check_ranges
 from tokengraft.corpus import stream
 from tokengraft.errors import ConfigError, CorpusError, ModelError, TokenizerError
 from tokengraft.evaluation.scorecard import Scorer
@@ -14,6 +14,7 @@ from tokengraft.model import NewRows, find_tables, load_model
 from tokengraft.model import grow as grow_model
 from tokengraft.phases import distill as distill_rows
 from tokengraft.phases import training_windows
+from tokengraft.phases.starting import gather_ingredients
 from tokengraft.reporting import write_report
 from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile
 from tokengraft.training.loop import Outcome
@@ -43,18 +44,36 @@ def initialise(
     *,
     inputs: str = "subtoken-mean",
     head: str = "first-subtoken",
+    calibrate: bool = False,
+    corpus: Corpus = (),
+    replay: Corpus = (),
+    donor: Any = None,
+    names: Mapping[str, Sequence[str]] | None = None,
+    descriptions: Mapping[str, str] | None = None,
+    settings: InitConfig | None = None,
     seed: int = 0,
 ) -> NewRows:
     """The new rows of a grown model, written into it by the named methods, input table and head apart.
 
-    `model` is the loaded model that `grow` returned: a path would leave nobody who holds what was written.
+    `model` is the loaded model that `grow` returned: a path would leave nobody who holds what was written. Some methods
+    ask for more: a `corpus`, a `donor` (path or hub id), `names` or `descriptions` by the text of a token. `calibrate`
+    scales each row to the median norm of its old table. `settings` holds what else a method may be told, such as
+    `neighbours`.
 
     Raises:
-        ConfigError: there is no method of that name.
+        ConfigError: there is no method of that name, or it lacks what it is made from.
         ModelError: `model` is not loaded, or was not grown.
     """
     _require_grown(model, extension)
-    return initialise_rows(model, extension, inputs=inputs, head=head, seed=seed)
+    chosen = settings or InitConfig()
+    check_ranges(chosen, "init.")
+    given = gather_ingredients(
+        model, extension, list(corpus_texts(corpus)), list(corpus_texts(replay)), settings=chosen, donor=donor,
+        names=names, descriptions=descriptions, seed=seed,
+    )  # fmt: skip
+    return initialise_rows(
+        model, extension, inputs=inputs, head=head, calibrate=calibrate, seed=seed, ingredients=given
+    )
 
 
 def distill(

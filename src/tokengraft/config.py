@@ -79,6 +79,20 @@ class InitConfig:
 
     inputs: str = "subtoken-mean"
     head: str = "first-subtoken"
+    calibrate: bool = False
+    """Scale each new row to the median norm of its old table."""
+    donor: str | None = None
+    """Folder or hub id of a model that `omp` and `transfer` carry rows over from."""
+    neighbours: int = 64
+    """Old tokens that `omp` combines for a new one, at most (k)."""
+    names: str | None = None
+    """YAML or TOML file for `similar`: the text of a new token, and a list of words of like meaning."""
+    descriptions: str | None = None
+    """YAML or TOML file for `description`: the text of a new token, and what it means."""
+    candidates: tuple[str, ...] = ("subtoken-mean", "first-subtoken", "last-subtoken", "exponential")
+    """Methods that `auto` chooses from."""
+    probe_steps: int = 30
+    """Distillation steps that `auto` gives each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +107,18 @@ class DistillConfig:
     max_length: int | None = None
     """Longest window in base tokens; None: the model's context, at most 1 024."""
     objective: str = "kl"
+    """Of the input rows: an objective, or a sum of some: `kl + 0.5*hidden-mse@3`, `hidden-mse + auto*ce`. A number
+    behind @ is a layer; `auto` makes a loss as large as the others together (αNTP)."""
+    first_objective: str | None = None
+    """Another one for the first steps; None: the same from the beginning."""
+    first_share: float = 0.4
+    """Share of the steps that are the first, where there is a `first_objective`."""
+    anchor: str = "boundary"
+    """Which piece stands for a new token: the last (`boundary`), or the `first-piece`, as in the thesis."""
+    position_decay: float | None = None
+    """Positions count exp(−distance / decay) for the input rows, by tokens since the last new one; None: all alike."""
     head_objective: str = "ce"
+    """Of the head rows: `ce`, `chain-rule`, or any share between: `0.5*ce + 0.5*chain-rule`."""
     temperature: float = 1.0
     rate_inputs: float = 0.15
     rate_head: float = 0.1

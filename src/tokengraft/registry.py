@@ -34,6 +34,8 @@ class Entry(Generic[F]):
     function: F
     summary: str
     paper: str
+    needs: tuple[str, ...] = ()
+    """What it must be given beside its arguments, by name: a corpus, a donor model."""
 
 
 class Registry(Generic[F]):
@@ -44,20 +46,31 @@ class Registry(Generic[F]):
         self._package = package
         self._entries: dict[str, Entry[F]] = {}
 
-    def register(self, name: str, *, paper: str = "") -> Callable[[F], F]:
-        """Decorator that enters a function under `name`; `paper` is its source as the docs table shows it."""
+    def register(self, name: str, *, paper: str = "", needs: tuple[str, ...] = ()) -> Callable[[F], F]:
+        """Decorator that enters a function under `name`; `paper` is its source as the docs table shows it.
+
+        `needs` names what it cannot do without, so that whoever calls it can ask beforehand.
+        """
 
         def enter(function: F) -> F:
             assert name not in self._entries, f"{self.kind} {name!r} is registered twice"
             summary = (function.__doc__ or "").strip().partition("\n")[0]
             assert summary, f"{self.kind} {name!r} has no docstring to show in the methods table"
-            self._entries[name] = Entry(name, function, summary, paper)
+            self._entries[name] = Entry(name, function, summary, paper, needs)
             return function
 
         return enter
 
     def get(self, name: str) -> F:
         """The function registered under `name`.
+
+        Raises:
+            ConfigError: nothing is registered under that name.
+        """
+        return self.entry(name).function
+
+    def entry(self, name: str) -> Entry[F]:
+        """The function registered under `name`, with what is known of it.
 
         Raises:
             ConfigError: nothing is registered under that name.
@@ -70,7 +83,7 @@ class Registry(Generic[F]):
                 expected=f"one of {', '.join(sorted(self._entries))}",
                 do=f"did you mean {close[0]!r}?" if close else "choose one of these names",
             )
-        return self._entries[name].function
+        return self._entries[name]
 
     def names(self) -> list[str]:
         """Every registered name, sorted."""

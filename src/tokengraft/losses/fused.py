@@ -1,10 +1,11 @@
-"""Both losses in one pass over the positions, a chunk at a time, with gradients formed in the forward.
+"""All losses in one pass over the positions, a chunk at a time, with gradients formed in the forward.
 
 The plain way keeps the logits of every position for the backward pass: at 4 096 positions and 128 000 tokens that is
 2 GB for the student and as much for the teacher. Here a chunk's logits live while the chunk is worked on; what is kept
 is the gradient at the hidden states and at the new head rows.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,37 +13,36 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tokengraft.losses import HeadObjective, InputObjective
-from tokengraft.model.projection import Projection
+from tokengraft.losses import HeadChunk, HeadObjective, InputChunk, InputObjective
+from tokengraft.losses.fused_head import Head
+from tokengraft.losses.soft_targets import SoftTargets
 
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The frozen half of the head, and how it makes logits."""
-
-    weight: Float[Tensor, "base d"]
-    bias: Float[Tensor, " base"] | None
-    projection: Projection
+__all__ = ["Head", "Objectives", "Targets", "fused_loss"]
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
     """What each position is compared with.
 
-    `teacher` None: these positions have no input objective (before the first new token both passes are the same).
+    `teacher` None: there is nothing to compare with, or the input rows have nothing to learn here (before the first new
+    token both passes are the same).
     """
 
     teacher: Float[Tensor, "positions d"] | None
     ids: Int[Tensor, " positions"]
     input_weight: float
     head_weight: float
+    weights: Float[Tensor, " positions"] | None = None
+    """How much each position counts for the input rows; None: all alike."""
+    soft: SoftTargets | None = None
+    """The teacher's probabilities of new tokens; None where no objective of the head needs them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Objectives:
-    """The two objectives, the temperature of the first, and how many positions are worked on at a time."""
+    """Those of the input rows, that of the head, the temperature of the first, and positions worked on at a time."""
 
-    inputs: InputObjective
+    inputs: Sequence[InputObjective]
     head: HeadObjective
     temperature: float = 1.0
     chunk: int = 256
@@ -55,10 +55,10 @@ def fused_loss(
     head: Head,
     targets: Targets,
     objectives: Objectives,
-) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-    """(input loss, head loss), each summed over positions and times its weight.
+) -> tuple[Float[Tensor, " inputs"], Float[Tensor, ""]]:
+    """(loss of each input objective, head loss), summed over positions and times their weight.
 
-    The input loss has a gradient at `hidden` only, the head loss at `new_head` and `new_bias` only: they do not meet.
+    Input losses have a gradient at `hidden` only, the head loss at `new_head` and `new_bias` only: they do not meet.
     """
     return _Fused.apply(hidden, new_head, new_bias, head, targets, objectives)
 
@@ -70,20 +70,24 @@ class _Fused(torch.autograd.Function):
         chunk = work.objectives.chunk
         for start in range(0, len(hidden), chunk):
             work.add(slice(start, min(len(hidden), start + chunk)))
-        ctx.save_for_backward(work.hidden_gradient, work.head_gradient, work.bias_gradient)
-        return work.totals[0], work.totals[1]
+        ctx.save_for_backward(*work.hidden_gradients, work.head_gradient, work.bias_gradient)
+        return work.input_totals, work.head_total[0]
 
     @staticmethod
     def backward(ctx: Any, *scales: Tensor) -> Any:
-        hidden, head, bias = ctx.saved_tensors
-        input_scale, head_scale = scales
+        *terms, head, bias = ctx.saved_tensors
+        input_scales, head_scale = scales
         bias = None if bias is None else bias * head_scale
-        return hidden * input_scale.to(hidden.dtype), head * head_scale, bias, None, None, None
+        hidden = None
+        for gradient, scale in zip(terms, input_scales, strict=True):
+            part = gradient * scale.to(gradient.dtype)
+            hidden = part if hidden is None else hidden.add_(part)
+        return hidden, head * head_scale, bias, None, None, None
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Both losses and their gradients, growing chunk by chunk."""
+    """All losses and their gradients, growing chunk by chunk."""
 
     hidden: Float[Tensor, "positions d"]
     new_head: Float[Tensor, "new d"]
@@ -91,49 +95,77 @@ class _Work:
     head: Head
     targets: Targets
     objectives: Objectives
-    totals: Float[Tensor, "2"]
-    hidden_gradient: Float[Tensor, "positions d"]
+    input_totals: Float[Tensor, " inputs"]
+    head_total: Float[Tensor, "1"]
+    hidden_gradients: Sequence[Float[Tensor, "positions d"]]
     head_gradient: Float[Tensor, "new d"]
     bias_gradient: Float[Tensor, " new"] | None
 
     @classmethod
     def begin(cls, hidden: Tensor, new_head: Tensor, new_bias: Tensor | None, *fixed: Any) -> "_Work":
+        objectives: Objectives = fixed[2]
         return cls(
             hidden,
             new_head,
             new_bias,
             *fixed,
-            totals=torch.zeros(2, device=hidden.device),
-            hidden_gradient=torch.zeros_like(hidden),
+            input_totals=torch.zeros(len(objectives.inputs), device=hidden.device),
+            head_total=torch.zeros(1, device=hidden.device),
+            hidden_gradients=[torch.zeros_like(hidden) for _ in objectives.inputs],
             head_gradient=torch.zeros_like(new_head, dtype=torch.float32),
             bias_gradient=None if new_bias is None else torch.zeros_like(new_bias, dtype=torch.float32),
         )
 
     def add(self, where: slice) -> None:
-        """Adds one chunk. The head comes first: the input objective may overwrite the student's logits."""
+        """Adds one chunk. The head comes first: the input objectives may overwrite the student's logits."""
         states = self.hidden[where].to(self.head.weight.dtype)
         old = self.head.projection.logits(states, self.head.weight, self.head.bias)
-        self._add_head(where, states, old)
-        if self.targets.teacher is not None:
-            self._add_inputs(where, old, self.targets.teacher[where])
+        new = self.head.projection.logits(states, self.new_head.to(states.dtype), self.new_bias)
+        learns = bool(self.objectives.inputs) and self.targets.input_weight > 0
+        teacher = self._logits(self.targets.teacher, where)
+        self._add_head(where, states, old, new.clone() if learns else new, teacher)
+        if learns:
+            self._add_inputs(where, old, new, teacher)
 
-    def _add_head(self, where: slice, states: Tensor, old: Tensor) -> None:
-        weight, projection = self.targets.head_weight, self.head.projection
-        new = projection.logits(states, self.new_head.to(states.dtype), self.new_bias)
+    def _logits(self, states: Tensor | None, where: slice) -> Tensor | None:
+        head = self.head
+        return None if states is None else head.projection.logits(states[where], head.weight, head.bias)
+
+    def _add_head(self, where: slice, states: Tensor, old: Tensor, new: Tensor, teacher: Tensor | None) -> None:
+        weight, projection, soft = self.targets.head_weight, self.head.projection, self.targets.soft
         # The gradient through a soft cap needs the logits, which the objective may overwrite.
         kept = new if projection.cap is None else new.clone()
-        loss, gradient = self.objectives.head(old, new, self.targets.ids[where])
+        chunk = HeadChunk(old, new, self.targets.ids[where])
+        if soft is not None:
+            own = teacher if soft.states is self.targets.teacher else self._logits(soft.states, where)
+            chunk.soft, chunk.soft_old = soft.at(where, old if own is None else own, old)
+        loss, gradient = self.objectives.head(chunk)
         gradient = projection.raw_gradient(gradient, kept).mul_(weight)
-        self.totals[1] += loss.sum() * weight
+        self.head_total.add_(loss.sum() * weight)
         self.head_gradient.addmm_(gradient.T, states.float())
         if self.bias_gradient is not None:
             self.bias_gradient.add_(gradient.sum(0))
 
-    def _add_inputs(self, where: slice, student: Tensor, teacher_states: Tensor) -> None:
-        weight, projection, table = self.targets.input_weight, self.head.projection, self.head.weight
-        teacher = projection.logits(teacher_states, table, self.head.bias)
-        kept = student if projection.cap is None else student.clone()
-        loss, gradient = self.objectives.inputs(student, teacher, self.objectives.temperature)
-        gradient = projection.raw_gradient(gradient, kept).mul_(weight)
-        self.totals[0] += loss.sum() * weight
-        self.hidden_gradient[where] = (gradient.to(table.dtype) @ table).to(self.hidden_gradient.dtype)
+    def _add_inputs(self, where: slice, old: Tensor, new: Tensor, teacher: Tensor | None) -> None:
+        last = len(self.objectives.inputs) - 1
+        for place, objective in enumerate(self.objectives.inputs):
+            chunk = InputChunk(old, new, teacher, self.targets.ids[where], self.objectives.temperature)
+            if place < last:
+                chunk.old, chunk.new = old.clone(), new.clone()
+                chunk.teacher = None if teacher is None else teacher.clone()
+            self._add_input(where, place, objective, chunk)
+
+    def _add_input(self, where: slice, place: int, objective: InputObjective, chunk: InputChunk) -> None:
+        projection, table = self.head.projection, self.head.weight
+        kept = (chunk.old, chunk.new) if projection.cap is None else (chunk.old.clone(), chunk.new.clone())
+        loss, *gradients = objective(chunk)
+        weight = self.targets.weights
+        scale = self.targets.input_weight if weight is None else weight[where] * self.targets.input_weight
+        self.input_totals[place] += (loss * scale).sum()
+        result = 0
+        for gradient, logits, rows in zip(gradients, kept, (table, self.new_head), strict=True):
+            if gradient is not None:
+                raw = projection.raw_gradient(gradient, logits)
+                raw = raw.mul_(scale if weight is None else scale[:, None])
+                result = result + raw.to(table.dtype) @ rows.to(table.dtype)
+        self.hidden_gradients[place][where] = result.to(self.hidden.dtype)

@@ -4,37 +4,48 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from tokengraft.config import DistillConfig
-from tokengraft.losses import head_objectives, input_objectives
-from tokengraft.losses.fused import Head, Objectives, Targets, fused_loss
+from tokengraft.losses.fused import Head
+from tokengraft.losses.mixture import HeadMixture, InputMixture
 from tokengraft.model.load import context_length
 from tokengraft.model.projection import find_projection
 from tokengraft.model.rows import Composed, NewRows, frozen
+from tokengraft.phases.anchors import anchors
 from tokengraft.phases.head import FitPlan, refit_head
-from tokengraft.training.batches import like_lengths, mixed_batches, pair
+from tokengraft.phases.objectives import Comparison, Scales
+from tokengraft.phases.pieces import piece_tree, sample_windows
+from tokengraft.training.batches import like_lengths, mixed_batches
 from tokengraft.training.loop import Journal, Outcome, Plan, run_phase
 from tokengraft.training.windows import Window, collect_windows
 
 
 class RowsPhase:
-    """One step of the phase, and what it needs: the frozen model, the rows, their optimisers."""
+    """One step of the phase, and what it needs: the frozen model, the rows, their optimisers, the objectives."""
 
-    def __init__(self, model: Any, extension: Any, settings: DistillConfig) -> None:
+    def __init__(self, model: Any, extension: Any, settings: DistillConfig, sample: Sequence[Window] = ()) -> None:
+        """`sample` is text on which the teacher's mean probabilities of pieces are taken, where an objective asks."""
         self.settings = settings
         self.rows = NewRows.read(model, extension.base_size, extension.size)
         self.composed = Composed(model, self.rows, extension.base_size)
         self.head = Head(self.composed.base_head, self.composed.base_bias, find_projection(model))
-        self.objectives = Objectives(
-            input_objectives.get(settings.objective),
-            head_objectives.get(settings.head_objective),
-            settings.temperature,
-            settings.chunk,
+        heads = HeadMixture.of(settings.head_objective)
+        tree = None
+        if heads.soft_share:
+            tree = piece_tree(self.composed, self.head, pieces_of(extension, sample), sample)
+        first, main = (
+            Comparison(self.composed, self.head, InputMixture.of(text), heads, settings, tree)
+            for text in (settings.first_objective or settings.objective, settings.objective)
         )
+        self.first, self.main = first, main
+        self.switch = int(settings.first_share * settings.steps) if settings.first_objective else 0
+        self.place = 0
+        """Steps done: which objective is on."""
 
     def optimizers(self) -> list[Optimizer]:
         """One for the input rows, one for the head rows; a single one where the tables are tied.
@@ -62,39 +73,53 @@ class RowsPhase:
         return FitPlan(chosen.refit_positions, chosen.refit_iterations, chosen.refit_ridge, chosen.replay_share)
 
     def step(self, windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
-        """(sum of both losses, each of them in nats per position, base tokens read)."""
-        weight = 1 / max(1, sum(len(window.student) - 1 for window in windows))
+        """(sum of all losses, each of them in nats or its own unit per position, base tokens read)."""
+        comparison = self.first if self.place < self.switch else self.main
         taught = [window for window in windows if window.first_new < len(window.student)]
         plain = [window for window in windows if window.first_new == len(window.student)]
-        parts = [*self._taught(taught, weight), *self._plain(plain, weight)]
-        kl = torch.stack([part for part, _ in parts]).sum()
-        cross_entropy = torch.stack([part for _, part in parts]).sum()
-        losses = {"kl": kl.detach(), "cross_entropy": cross_entropy.detach()}
-        return kl + cross_entropy, losses, sum(len(window.teacher) for window in windows)
+        scales = Scales.of(windows, self.composed.base_size, self.settings.position_decay)
+        parts = [
+            *(part for group in self._groups(taught) for part in comparison.taught(group, scales)),
+            *(comparison.plain(group, scales) for group in self._groups(plain)),
+        ] or [comparison.zeros()]
+        inputs = torch.stack([part for part, _ in parts]).sum(0)
+        head = torch.stack([part for _, part in parts]).sum()
+        losses = {str(term): loss.detach() for term, loss in zip(comparison.inputs.terms, inputs, strict=True)}
+        # An automatic weight divides by a loss: of windows without new tokens there is none.
+        total = comparison.inputs.combine(inputs) if taught else inputs.sum()
+        self.place += 1
+        return total + head, {**losses, comparison.heads.label: head.detach()}, sum(len(w.teacher) for w in windows)
 
-    def _taught(self, windows: Sequence[Window], weight: float) -> Iterator[tuple[Tensor, Tensor]]:
-        """Both losses of windows with new tokens."""
-        compared = sum(len(window.student) - window.first_new for window in windows)
-        for group in like_lengths(windows, self.settings.tokens_per_step):
-            batch = pair(group).to(self.composed.model.device)
-            with torch.no_grad():
-                teacher = self.composed.hidden(batch.teacher).flatten(0, 1)[batch.compared_teacher]
-            student = self.composed.hidden(batch.student).flatten(0, 1)
-            targets = Targets(teacher, batch.compared_targets, 1 / compared, weight)
-            yield self._losses(student[batch.compared], targets)
-            # Before a row's first new token both passes are the same: there is nothing to teach the input rows.
-            yield self._losses(student[batch.before].detach(), Targets(None, batch.before_targets, 0.0, weight))
+    def _groups(self, windows: Sequence[Window]) -> list[list[Window]]:
+        return like_lengths(windows, self.settings.tokens_per_step)
 
-    def _plain(self, windows: Sequence[Window], weight: float) -> Iterator[tuple[Tensor, Tensor]]:
-        """Losses of windows without new tokens: the head alone learns there, from one pass without a graph."""
-        for group in like_lengths(windows, self.settings.tokens_per_step):
-            batch = pair(group).to(self.composed.model.device)
-            with torch.no_grad():
-                hidden = self.composed.hidden(batch.student).flatten(0, 1)[batch.before]
-            yield self._losses(hidden, Targets(None, batch.before_targets, 0.0, weight))
 
-    def _losses(self, hidden: Float[Tensor, "positions d"], targets: Targets) -> tuple[Tensor, Tensor]:
-        return fused_loss(hidden, self.rows.head, self.rows.bias, self.head, targets, self.objectives)
+def check_objectives(settings: DistillConfig) -> None:
+    """Returns where there are objectives and an anchor of the names that the settings give.
+
+    Raises:
+        ConfigError: there is none of that name, or a sum is not well formed.
+    """
+    InputMixture.of(settings.objective)
+    if settings.first_objective is not None:
+        InputMixture.of(settings.first_objective, "distill.first_objective")
+    HeadMixture.of(settings.head_objective)
+    anchors.get(settings.anchor)
+
+
+def pieces_of(extension: Any, windows: Sequence[Window]) -> list[tuple[int, ...]]:
+    """Pieces of every new token: as the extension has them, or as the windows show them where only those are there."""
+    tokens = getattr(extension, "new_tokens", None)
+    if tokens is not None:
+        return [tuple(token.pieces) for token in tokens]
+    found: dict[int, tuple[int, ...]] = {}
+    for window in windows:
+        starts = np.concatenate([[0], window.ends[:-1] + 1])
+        for place in np.flatnonzero(window.student >= extension.base_size):
+            pieces = window.teacher[starts[place] : window.ends[place] + 1]
+            found[int(window.student[place])] = tuple(pieces.tolist())
+    # Where pieces are not known, only what they take in memory is asked for.
+    return [found.get(number, (0, 0)) for number in range(extension.base_size, extension.size)]
 
 
 def window_length(model: Any, settings: DistillConfig) -> int:
@@ -139,12 +164,12 @@ def distill(
     """
     chosen = dataclasses.replace(settings or DistillConfig(), **changes)
     with frozen(model):
-        phase = RowsPhase(model, extension, chosen)
+        phase = RowsPhase(model, extension, chosen, sample_windows(windows, replay, chosen.replay_share, seed))
         plan = Plan(chosen.steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows")
         outcome = run_phase(
             phase.rows,
             phase.optimizers(),
-            _batches(windows, replay, chosen, seed),
+            _batches(phase, windows, replay, seed),
             phase.step,
             plan,
             journal or Journal(),
@@ -158,9 +183,13 @@ def distill(
 
 
 def _batches(
-    windows: Sequence[Window], replay: Sequence[Window], settings: DistillConfig, seed: int
+    phase: RowsPhase, windows: Sequence[Window], replay: Sequence[Window], seed: int
 ) -> Callable[[int], Iterator[list[Window]]]:
-    return lambda step: mixed_batches(windows, replay, settings.tokens_per_step, settings.replay_share, seed, step)
+    def begin(step: int) -> Iterator[list[Window]]:
+        phase.place = step
+        return mixed_batches(windows, replay, phase.settings.tokens_per_step, phase.settings.replay_share, seed, step)
+
+    return begin
 
 
 def _absolute(table: Float[Tensor, "base d"]) -> float:

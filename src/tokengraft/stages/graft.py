@@ -1,5 +1,6 @@
 """The grafted model: loaded, grown, its old rows and logits proved to be what they were, its new rows initialised."""
 
+import time
 from dataclasses import asdict
 from typing import Any
 
@@ -10,8 +11,9 @@ from tokengraft.config import RunConfig
 from tokengraft.errors import CheckError
 from tokengraft.evaluation.exactness import Imprint
 from tokengraft.init import initialise
-from tokengraft.model import grow, load_model
+from tokengraft.model import find_tables, grow, load_model
 from tokengraft.model.stored import refuse_narrower
+from tokengraft.phases.starting import choose_methods, gather_ingredients
 from tokengraft.stages.inputs import Texts
 from tokengraft.tokenizer import ExtendedTokenizer
 
@@ -53,7 +55,7 @@ def graft(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedToke
     """
     imprint = Imprint.take(model, _old_ids(extension, texts), extension.base_size)
     grow(model, extension)
-    initialise(model, extension, inputs=config.init.inputs, head=config.init.head, seed=config.seed)
+    _initialise(config, run, model, extension, texts)
     if run.facts("grow") is None:
         exactness = imprint.compare(model)
         if not (exactness.old_rows_identical and exactness.old_logits_identical):
@@ -64,6 +66,33 @@ def graft(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedToke
             )
         run.finish("grow", asdict(exactness))
     return model
+
+
+def _initialise(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, texts: Texts) -> None:
+    """Rows by the methods of the settings; what `auto` chose at the first start is kept for later ones."""
+    settings, before = config.init, run.facts("initialise")
+    begun = time.monotonic()
+    given = gather_ingredients(
+        model,
+        extension,
+        [document.text for document in texts.training],
+        [document.text for document in texts.replay],
+        settings=settings,
+        distill=config.distill,
+        seed=config.seed,
+    )
+    names = before or choose_methods(given, settings, tied=find_tables(model).tied)
+    initialise(
+        model,
+        extension,
+        inputs=names["inputs"],
+        head=names["head"],
+        calibrate=settings.calibrate,
+        seed=config.seed,
+        ingredients=given,
+    )
+    if before is None:
+        run.finish("initialise", names, seconds=time.monotonic() - begun)
 
 
 def _old_ids(extension: ExtendedTokenizer, texts: Texts) -> list[int]:

@@ -14,10 +14,10 @@ from tokengraft.config import RunConfig, check_ranges
 from tokengraft.corpus import Document, check_readable, require_parts, stream, stream_part
 from tokengraft.corpus.sample import sample
 from tokengraft.errors import RunFolderError
-from tokengraft.init import initialisers
-from tokengraft.losses import head_objectives, input_objectives
+from tokengraft.init import check_methods
 from tokengraft.model.checks import check_fit, check_model, read_config
 from tokengraft.model.load import pick_device, pick_dtype
+from tokengraft.phases.rows import check_objectives
 from tokengraft.progress import watch
 from tokengraft.stages.places import check_places
 from tokengraft.tokenizer import TokenizerFile, family_of
@@ -47,10 +47,8 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
     """
     check_ranges(config)
     check_places(config)
-    initialisers.get(config.init.inputs)
-    initialisers.get(config.init.head)
-    input_objectives.get(config.distill.objective)
-    head_objectives.get(config.distill.head_objective)
+    check_methods(config.init)
+    check_objectives(config.distill)
     methods.get(config.tokens.method)
     pick_dtype(config.dtype, pick_device(config.device))
     check_model(config.model)
