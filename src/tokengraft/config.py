@@ -6,7 +6,7 @@
 >>> RunConfig.from_dict({"model": "gpt2", "corpus": "notes/", "tokens": {"sise": 300}})
 Traceback (most recent call last):
 tokengraft.errors.ConfigError: found: unknown setting tokens.sise
-expected: one of max_per_document, method, min_count, size
+expected: one of allow, ..., words_file
 do: did you mean tokens.size?
 """
 
@@ -71,6 +71,30 @@ class TokensConfig:
     min_count: int = 2
     max_per_document: int = 10
     """A pre-token counts at most this often in one document, against boilerplate."""
+    scorer: str = "count"
+    """What a token is worth; those worth least give way. Not for `words` and `frequency`, which have an order."""
+    filters: tuple[str, ...] = ()
+    """Tokens that are not wanted: names of filters, with their argument after a colon."""
+    min_exposure: int = 0
+    """Least number of occurrences, in the corpus encoded anew, of a token that no other is made of."""
+    gain: float | None = None
+    """Ends the choice where a token saves fewer tokens than this per million; null: `size` alone ends it."""
+    words: tuple[str, ...] = ()
+    """For the method `words`: texts that must stay whole."""
+    words_file: str | None = None
+    """A file of further such texts, one a line."""
+    leading_space: str = "both"
+    """Whether words begin with a space: `both`, `with`, `without`, or `given` (as they stand in the list)."""
+    words_as_added: bool = False
+    """Words that no merges can make become added tokens, which are found inside other words too."""
+    donor: str | None = None
+    """For the method `donor`: the tokenizer whose tokens are taken over."""
+    reference: CorpusConfig | None = None
+    """For the scorer `domain-share`: text outside the domain."""
+    guard_share: float = 0.0
+    """Share of the tokens of general text that must stay as they are; 0: it is only measured."""
+    allow: tuple[str, ...] = ()
+    """Promises that may be broken, by their names in the run's checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +233,12 @@ def as_mappings(settings: Mapping[str, Any]) -> dict[str, Any]:
     >>> as_mappings({"corpus": "notes/"})
     {'corpus': {'path': 'notes/'}}
     """
+    corpora = {"corpus", "general", "replay", "reference"}
     return {
-        name: {"path": value} if name in {"corpus", "general", "replay"} and isinstance(value, str) else value
+        name: {"path": value}
+        if name in corpora and isinstance(value, str)
+        else as_mappings(value)
+        if isinstance(value, Mapping)
+        else value
         for name, value in settings.items()
     }

@@ -125,7 +125,11 @@ def settings_with(setting, value):
 
 def test_every_rule_is_of_a_setting_that_there_is():
     settings = RunConfig.from_dict(
-        {"model": "m", **{name: {"path": name} for name in ("corpus", "general", "replay")}}
+        {
+            "model": "m",
+            "tokens": {"reference": "r"},
+            **{name: {"path": name} for name in ("corpus", "general", "replay")},
+        }
     ).to_dict()
     for name in RULES:
         place = settings

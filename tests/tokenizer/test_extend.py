@@ -18,11 +18,9 @@ from tokengraft.tokenizer import (
     Reject,
     TokenizerFile,
     count_corpus,
-    extend_from_counts,
     extend_tokenizer,
     family_of,
 )
-from tokengraft.tokenizer.candidates import Demand, methods
 
 SIZE = 40
 
@@ -269,19 +267,6 @@ def test_entries_that_are_no_text_are_refused_by_their_number(plain, corpus):
 def test_a_missing_corpus_is_refused(plain, tmp_path):
     with pytest.raises(CorpusError):
         extend_tokenizer(plain, tmp_path / "nothing")
-
-
-@pytest.mark.parametrize("entry", list(methods), ids=methods.names())
-def test_every_method_keeps_to_its_contract(plain, code, entry):
-    family = family_of(plain)
-    counts = count_corpus(family, code, processes=1)
-    choice = entry.function(family, counts, Demand(40))
-    assert 0 < len(choice.merges) <= 40
-    assert [merge.id for merge in choice.merges] == list(range(plain.size, plain.size + len(choice.merges)))
-    assert all(merge.token not in plain.ids for merge in choice.merges)
-    assert all(reject.reason for reject in choice.rejects)
-    assert entry.function(family, counts, Demand(40)) == choice
-    assert extend_from_counts(family, counts, Demand(40), entry.name).method == entry.name
 
 
 def test_a_base_without_merges_can_be_extended(code):

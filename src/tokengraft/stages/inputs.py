@@ -20,8 +20,7 @@ from tokengraft.model.load import pick_device, pick_dtype
 from tokengraft.phases.rows import check_objectives
 from tokengraft.progress import watch
 from tokengraft.stages.places import check_places
-from tokengraft.tokenizer import TokenizerFile, family_of
-from tokengraft.tokenizer.candidates import methods
+from tokengraft.tokenizer import TokenizerFile, check_choices, family_of, seen_as
 
 BYTES_PER_TOKEN = 5
 """Text that is kept for each token of training to come: more than any base tokenizer makes of a token on average."""
@@ -49,17 +48,17 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
     check_places(config)
     check_methods(config.init)
     check_objectives(config.distill)
-    methods.get(config.tokens.method)
+    check_choices(config.tokens)
     pick_dtype(config.dtype, pick_device(config.device))
     check_model(config.model)
     settings = read_config(config.model, trust_remote_code=config.trust_remote_code)
     check_readable(config.corpus)
     require_parts(config.corpus, config.shares)
-    for corpus in (config.general, config.replay):
+    for corpus in (config.general, config.replay, config.tokens.reference):
         if corpus is not None:
             check_readable(corpus)
     base = TokenizerFile.load(config.model)
-    family_of(base)
+    seen_as(config.tokens.method, family_of(base))
     check_fit(config.model, settings, base.size, trust_remote_code=config.trust_remote_code)
     _check_space(config)
     return base

@@ -18,6 +18,7 @@ from tokengraft.tokenizer import (
     family_of,
     fertility,
     require,
+    token_choices,
 )
 
 
@@ -42,23 +43,16 @@ def choose_tokens(config: RunConfig, run: RunFolder, base: TokenizerFile, texts:
 
 def _extend(config: RunConfig, base: TokenizerFile) -> ExtendedTokenizer:
     documents = stream_part(config.corpus, config.shares, "tokens")
-    settings = config.tokens
     return extend_tokenizer(
-        base,
-        watch(documents, "count words", "doc"),
-        settings.size,
-        settings.method,
-        min_count=settings.min_count,
-        max_per_document=settings.max_per_document,
-        seed=config.seed,
+        base, watch(documents, "count words", "doc"), **token_choices(config.tokens), seed=config.seed
     )
 
 
 def _proofs(config: RunConfig, extension: ExtendedTokenizer, texts: Texts) -> dict[str, Any]:
     """Facts for `metrics.json`: fertility, ceiling and every promise, on held-out and general text."""
     heldout, general = _texts(texts.heldout), _texts(texts.general)
-    checks = check_extension(extension, heldout, general, config.seed)
-    require(checks)
+    checks = check_extension(extension, heldout, general, config.seed, config.tokens.guard_share)
+    require(checks, config.tokens.allow)
     return {
         "added": len(extension.new_tokens),
         "asked": extension.asked,

@@ -16,7 +16,7 @@ from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.file_promises import FILE_PROMISES
 from tokengraft.tokenizer.fuzz import fuzz_texts
 from tokengraft.tokenizer.promises import CheckResult
-from tokengraft.tokenizer.text_promises import IN_CONTEXT, TEXT_PROMISES, check_texts
+from tokengraft.tokenizer.text_promises import GUARD, IN_CONTEXT, TEXT_PROMISES, check_texts
 
 FUZZ = 2000
 """Texts drawn for the check of an extension."""
@@ -24,16 +24,22 @@ FUZZ = 2000
 SAMPLE = 256
 """Domain texts that the fuzz takes its cuttings from."""
 
-PROMISES = (*TEXT_PROMISES, IN_CONTEXT, *FILE_PROMISES)
+PROMISES = (*TEXT_PROMISES, IN_CONTEXT, GUARD, *FILE_PROMISES)
 """Names of all promises."""
 
 __all__ = ["PROMISES", "CheckResult", "check_allowed", "check_extension", "check_files", "check_texts", "require"]
 
 
 def check_extension(
-    extended: ExtendedTokenizer, domain_texts: Iterable[str], general_texts: Iterable[str] = (), seed: int = 0
+    extended: ExtendedTokenizer,
+    domain_texts: Iterable[str],
+    general_texts: Iterable[str] = (),
+    seed: int = 0,
+    guard_share: float = 0.0,
 ) -> list[CheckResult]:
     """Every promise with its outcome. Texts are read as they come; `seed` decides the fuzz.
+
+    `general_texts` are guard text too: `guard_share` of their tokens must stay as they are; 0: that is only measured.
 
     Raises:
         TokenizerError: the extended tokenizer cannot be saved, or not loaded again.
@@ -47,7 +53,7 @@ def check_extension(
     }
     family = recognise(extended.base)
     measured = not (isinstance(family, Unsupported) or family.proved)
-    return [*check_texts(extended, sources, measured=measured), *check_files(extended)]
+    return [*check_texts(extended, sources, measured=measured, guard_share=guard_share), *check_files(extended)]
 
 
 def check_files(extended: ExtendedTokenizer) -> list[CheckResult]:
@@ -75,17 +81,22 @@ def require(results: Sequence[CheckResult], allow: Iterable[str] = ()) -> None:
     """Passes where every promise held, was only measured, or is named in `allow`: what the user accepts.
 
     Raises:
-        CheckError: one did not; the message names it with its first counterexample.
+        CheckError: one did not; the message names each such, with its first counterexample.
         ConfigError: `allow` names no promise.
     """
     accepted = set(allow)
     check_allowed(accepted)
-    for result in results:
-        if result.outcome == "failed" and result.name not in accepted:
-            example = f", as with {result.evidence[0]}" if result.evidence else ""
-            raise CheckError(
-                found=f"{result.name}: {result.detail}{example}",
-                expected="an extension that keeps every promise",
-                do=f"keep the base tokenizer, or accept it by allow=[{result.name!r}]; please report it with the "
-                "tokenizer's name",
-            )
+    failed = [result for result in results if result.outcome == "failed" and result.name not in accepted]
+    if failed:
+        names = ", ".join(repr(result.name) for result in failed)
+        raise CheckError(
+            found="; ".join(map(_described, failed)),
+            expected="an extension that keeps every promise",
+            do=f"choose another method, or accept what is broken by allow=[{names}] (--allow); where the method is "
+            "continued-bpe, please report it with the tokenizer's name",
+        )
+
+
+def _described(result: CheckResult) -> str:
+    example = f", as with {result.evidence[0]}" if result.evidence else ""
+    return f"{result.name}: {result.detail}{example}"

@@ -3,56 +3,101 @@
 import dataclasses
 import random
 import reprlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tokengraft.config import CorpusConfig
 from tokengraft.corpus import Document, check_readable, count_pretokens, stream
 from tokengraft.errors import ConfigError, CorpusError
-from tokengraft.tokenizer.candidates import Choice, Demand, methods
+from tokengraft.tokenizer.added import describe_added, with_added, without_added
+from tokengraft.tokenizer.candidates import Choice, Demand, check_demand, methods, seen_as
 from tokengraft.tokenizer.ceiling import ceiling
 from tokengraft.tokenizer.checks import check_allowed, check_extension, require
 from tokengraft.tokenizer.extended import ExtendedTokenizer
 from tokengraft.tokenizer.families import Family, family_of
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.measure import describe
+from tokengraft.tokenizer.request import demand_of, require_scorable
 
 Corpus = str | Path | CorpusConfig | Iterable[str | Document]
 
 
 def extend_tokenizer(
     base: Any,
-    corpus: Corpus,
+    corpus: Corpus | None = None,
     size: int = 800,
     method: str = "continued-bpe",
     *,
     min_count: int = 2,
     max_per_document: int = 10,
+    scorer: str = "count",
+    filters: Sequence[str] = (),
+    min_exposure: int = 0,
+    gain: float | None = None,
+    words: Sequence[str] | str | Path = (),
+    leading_space: str = "both",
+    words_as_added: bool = False,
+    donor: Any = None,
+    reference: Corpus | None = None,
+    guard: Corpus = (),
+    guard_share: float = 0.0,
     processes: int | None = None,
     seed: int = 0,
     allow: Collection[str] = (),
 ) -> ExtendedTokenizer:
     """The tokenizer `base` with up to `size` new tokens chosen from `corpus` by `method`; no file is touched.
 
-    `base`: a folder, a `tokenizer.json`, a hub id, or a loaded tokenizer. `corpus`: a path, a `CorpusConfig`, or texts.
-    A pre-token counts at most `max_per_document` times in one document, against boilerplate; a pair must then occur
-    `min_count` times to become a token. `processes` count the corpus (None: as many as there are cores). `seed` decides
-    the texts of the final checks, whose results stand in `checks`; `allow` names promises whose failure is accepted.
-    Where the corpus gives fewer tokens than asked, `shortfall` of the result says so.
+    `base`: a folder, a `tokenizer.json`, a hub id, or a loaded tokenizer. `corpus`: a path, a `CorpusConfig`, or texts;
+    it may be left out where `words` are given. A pre-token counts at most `max_per_document` times in one document,
+    against boilerplate; a pair must then occur `min_count` times to become a token. `filters` name tokens that are not
+    wanted. Tokens that `scorer` ranks last, and those that occur less than `min_exposure` times for themselves in the
+    text encoded anew, give way; `gain` ends the choice where a token saves fewer tokens than that per million.
+    `words` (a list, or a file with one a line) belong to the method `words`, `donor` (a tokenizer) to `donor`,
+    `reference` (text outside the domain) to the scorer `domain-share`. `guard` is text of which `guard_share` must keep
+    its tokens. `processes` count the corpus (None: as many as there are cores). `seed` decides the texts of the final
+    checks, whose results stand in `checks`; `allow` names promises whose failure is accepted. Where the corpus gives
+    fewer tokens than asked, `shortfall` of the result says so.
 
     Raises:
-        ConfigError: `size` or `min_count` is below 1, the method is unknown, or `allow` names no promise.
+        ConfigError: a setting is out of its range, or names something that there is not.
         TokenizerError: the tokenizer cannot be read, or cannot be extended soundly.
-        CorpusError: the corpus is empty or unreadable, or holds no pair that could become a token.
+        CorpusError: the corpus is empty or unreadable, or holds nothing that could become a token.
         CheckError: a promise does not hold for the result.
+
+    >>> from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    >>> alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    >>> letters = Tokenizer(models.BPE({letter: place for place, letter in enumerate(alphabet)}, []))
+    >>> letters.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    >>> letters.decoder = decoders.ByteLevel()
+    >>> extension = extend_tokenizer(letters, ["to be or not to be"], 3, processes=1)
+    >>> [token.text for token in extension.new_tokens]
+    ['be', 'to', ' be']
     """
-    demand = _checked(size, min_count)
-    methods.get(method)
+    demand = demand_of(
+        size=size,
+        min_count=min_count,
+        scorer=scorer,
+        filters=filters,
+        min_exposure=min_exposure,
+        gain=gain,
+        words=words,
+        leading_space=leading_space,
+        words_as_added=words_as_added,
+        donor=donor,
+    )
+    require_scorable(demand, reference=reference is not None)
     check_allowed(allow)
-    family = family_of(TokenizerFile.load(base))
-    counts = count_corpus(family, corpus, max_per_document=max_per_document, processes=processes)
-    return extend_from_counts(family, counts, demand, method, seed=seed, allow=allow)
+    check_demand(method, demand)
+    family = seen_as(method, family_of(TokenizerFile.load(base)))
+    count = partial(count_corpus, family, max_per_document=max_per_document, processes=processes)
+    counts = count(_corpus(corpus, demand))
+    if reference is not None:
+        demand = dataclasses.replace(demand, reference=count(reference))
+    return extend_from_counts(
+        family, counts, demand, method, guard=texts_of(guard), guard_share=guard_share, seed=seed, allow=allow
+    )
 
 
 def extend_from_counts(
@@ -61,26 +106,37 @@ def extend_from_counts(
     demand: Demand,
     method: str = "continued-bpe",
     *,
+    guard: Iterable[str] = (),
+    guard_share: float = 0.0,
     seed: int = 0,
     allow: Collection[str] = (),
 ) -> ExtendedTokenizer:
-    """The extension that `extend_tokenizer` makes, from pre-tokens that are counted already.
+    """The extension that `extend_tokenizer` makes, from pre-tokens that are counted already, in what `method` counts.
 
     Raises:
-        CorpusError: there are no pre-tokens, or no pair among them can become a token.
+        CorpusError: there are no pre-tokens, or nothing among them can become a token.
         CheckError: a promise does not hold for the result.
+    """
+    extended = propose(family, counts, demand, method)
+    results = check_extension(extended, _sample_texts(family, counts, seed), guard, seed, guard_share)
+    require(results, allow)
+    return dataclasses.replace(extended, checks=tuple(results))
+
+
+def propose(family: Family, counts: Mapping[str, int], demand: Demand, method: str) -> ExtendedTokenizer:
+    """The extension, not yet checked: its tokens with what they save, and what was rejected.
+
+    Raises:
+        CorpusError: there are no pre-tokens, or nothing among them can become a token.
     """
     if not counts:
         raise CorpusError(
             found="a corpus without text", expected="at least one document with words", do="check the corpus"
         )
     choice = methods.get(method)(family, counts, demand)
-    if not choice.merges:
-        _refuse_barren(counts, demand)
-    extended = _assembled(family, counts, choice, demand, method)
-    results = check_extension(extended, _sample_texts(family, counts, seed), seed=seed)
-    require(results, allow)
-    return dataclasses.replace(extended, checks=tuple(results))
+    if not choice.merges and not choice.added:
+        _refuse_barren(counts, choice, demand)
+    return _assembled(family, counts, choice, demand, method)
 
 
 def count_corpus(
@@ -95,17 +151,23 @@ def count_corpus(
     Raises:
         CorpusError: the corpus is missing or unreadable.
     """
-    return count_pretokens(_texts(corpus), family.splitter(), max_per_document=max_per_document, processes=processes)
+    return count_pretokens(texts_of(corpus), family.splitter(), max_per_document=max_per_document, processes=processes)
 
 
-def _checked(size: int, min_count: int) -> Demand:
-    for name, value in (("size", size), ("min_count", min_count)):
-        if value < 1:
-            raise ConfigError(found=f"{name} = {value}", expected="1 or more", do=f"raise {name}")
-    return Demand(size, min_count)
+def _corpus(corpus: Corpus | None, demand: Demand) -> Corpus:
+    if corpus is not None:
+        return corpus
+    if not any(map(str.strip, demand.words)):
+        raise ConfigError(found="no corpus", expected="text to choose tokens from", do="give a corpus, or words")
+    return demand.words
 
 
-def _texts(corpus: Corpus) -> Iterator[str]:
+def texts_of(corpus: Corpus) -> Iterator[str]:
+    """The texts of a corpus, in its order.
+
+    Raises:
+        CorpusError: the corpus is missing or unreadable, or an entry is no text.
+    """
     if isinstance(corpus, str | Path | CorpusConfig):
         config = corpus if isinstance(corpus, CorpusConfig) else CorpusConfig(path=str(corpus))
         check_readable(config)
@@ -129,11 +191,13 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-def _refuse_barren(counts: Mapping[str, int], demand: Demand) -> None:
+def _refuse_barren(counts: Mapping[str, int], choice: Choice, demand: Demand) -> None:
+    first = "; ".join(f"{reject.text!r}: {reject.reason}" for reject in choice.rejects[:3])
     raise CorpusError(
-        found=f"no pair of tokens that occurs {demand.min_count} times among {len(counts)} distinct pre-tokens",
+        found=f"no candidate for a token that occurs {demand.min_count} times and is wanted among {len(counts)} "
+        f"distinct pre-tokens ({len(choice.rejects)} rejects{f', such as {first}' if first else ''})",
         expected="text in which the tokenizer splits words that come again",
-        do="give more text or lower min_count; if the text is large, this tokenizer knows the domain already",
+        do="give more text, lower min_count or the other bars; if the text is large, this tokenizer knows the domain",
     )
 
 
@@ -141,16 +205,19 @@ def _assembled(
     family: Family, counts: Mapping[str, int], choice: Choice, demand: Demand, method: str
 ) -> ExtendedTokenizer:
     file = family.extended(choice.merges)
-    encoded = family_of(file).words(counts)
+    left, uses = without_added(family, counts, choice.added)
+    encoded = seen_as(method, family_of(file)).words(left)
+    new = describe(family.file, choice.merges, encoded)
     return ExtendedTokenizer(
         base=family.file,
-        file=file,
-        new_tokens=tuple(describe(family.file, choice.merges, encoded)),
+        file=with_added(file, choice.added),
+        new_tokens=(*new, *describe_added(family.file, file.size, choice.added, uses)),
         method=method,
         family=family.name,
         asked=demand.size,
         ceiling=ceiling(family, counts),
         rejects=tuple(choice.rejects),
+        stopped=choice.stopped,
     )
 
 

@@ -15,6 +15,9 @@ from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.promises import CheckResult
 from tokengraft.tokenizer.tokens import NewToken, Reject
 
+NO_MORE = "the corpus holds no further pair that occurs often enough"
+"""Why fewer tokens came than were asked for, mostly."""
+
 RECORD = "tokengraft.json"
 """Stands beside a saved tokenizer: what is new in it, and in which tokenizer."""
 
@@ -38,6 +41,8 @@ class ExtendedTokenizer:
     """The best candidates that were not taken."""
     checks: tuple[CheckResult, ...] = ()
     """Every promise with its outcome, as it was tried when the tokens were chosen."""
+    stopped: str = NO_MORE
+    """Why no further tokens came, where fewer came than were asked for."""
 
     @property
     def base_size(self) -> int:
@@ -55,7 +60,7 @@ class ExtendedTokenizer:
         given = len(self.new_tokens)
         if given == self.asked:
             return None
-        return f"{given} of {self.asked} tokens: the corpus holds no further pair that occurs often enough"
+        return f"{given} of {self.asked} tokens: {self.stopped}"
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, without BOS or EOS."""
@@ -85,6 +90,7 @@ class ExtendedTokenizer:
             "method": self.method,
             "family": self.family,
             "asked": self.asked,
+            "stopped": self.stopped,
             "base_size": self.base_size,
             "base_sha256": self.base.fingerprint,
             "sha256": self.file.fingerprint,
@@ -127,6 +133,7 @@ class ExtendedTokenizer:
             method=record["method"],
             family=record["family"],
             asked=record["asked"],
+            stopped=record.get("stopped", NO_MORE),
             ceiling=Ceiling(**record["ceiling"]),
             rejects=tuple(map(Reject.from_dict, record["rejects"])),
             checks=tuple(map(CheckResult.from_dict, record["checks"])),

@@ -1,18 +1,24 @@
 """What must hold for the tokenizer itself, after it was saved and loaded again."""
 
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tokengraft.tokenizer.extended import ExtendedTokenizer
-from tokengraft.tokenizer.families import Unsupported, family_of, recognise
+from tokengraft.tokenizer.families import Family, Unsupported, family_of, recognise
 from tokengraft.tokenizer.file import TokenizerFile
+from tokengraft.tokenizer.fuzz import fuzz_texts
 from tokengraft.tokenizer.promises import CheckResult, verdict
+from tokengraft.tokenizer.tokens import NewToken
 
 IDS_STAY = "old ids stay after reload"
 ADDED_STAY = "added tokens stay"
 CONTIGUOUS = "no id twice, none free"
 REACHABLE = "every new token is reachable"
 PIECES = "pieces spell their token"
+AGAIN = "same ids after save, reload and save again"
+TEXTS = 200
+"""Texts drawn for the check of saved ids."""
 LATER = "a later added token gets a fresh id"
 
 
@@ -31,7 +37,9 @@ def added_tokens_stay(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> C
         for file in (extended.base, reloaded)
     )
     changed = [
-        f"{number}: {old.get(number)} → {new.get(number)}" for number in old | new if old.get(number) != new.get(number)
+        f"{number}: {old.get(number)} → {new.get(number)}"
+        for number in old | new
+        if number < extended.base_size and old.get(number) != new.get(number)
     ]
     around = [(file.prefix_ids(), file.suffix_ids()) for file in (extended.base, reloaded)]
     if around[0] != around[1]:
@@ -59,13 +67,16 @@ def later_token_is_fresh(extended: ExtendedTokenizer, reloaded: TokenizerFile) -
 
 
 def tokens_are_reachable(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
-    """Each new token's spelling encodes as that token, by the merges alone; decoding cannot tell for partial UTF-8."""
+    """Each new token's spelling encodes as that token, by the merges alone; decoding cannot tell for partial UTF-8.
+
+    Those that no merge makes are looked for in their text by the whole tokenizer.
+    """
     family = recognise(reloaded)
     if isinstance(family, Unsupported):
         return verdict(
             REACHABLE, [family.reason], f"the result is a {family.name} tokenizer that cannot be extended again"
         )
-    encoded = family.encode_entries([token.token for token in extended.new_tokens])
+    encoded = _encoded(family, reloaded, extended.new_tokens)
     lost = [
         f"{token.token!r} encodes as {ids}"
         for token, ids in zip(extended.new_tokens, encoded, strict=True)
@@ -74,9 +85,16 @@ def tokens_are_reachable(extended: ExtendedTokenizer, reloaded: TokenizerFile) -
     return verdict(REACHABLE, lost, f"{len(lost)} of {len(encoded)} new tokens unreachable")
 
 
+def _encoded(family: Family, file: TokenizerFile, tokens: Sequence[NewToken]) -> list[list[int]]:
+    """Ids of each token's spelling by the model alone, or of its text where the model alone does not make it."""
+    inside = iter(family.encode_entries([token.token for token in tokens if not token.outside_merges]))
+    outside = iter(file.encode([token.text for token in tokens if token.outside_merges]))
+    return [next(outside) if token.outside_merges else next(inside) for token in tokens]
+
+
 def pieces_spell_tokens(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
     """The pieces of each new token are the base's own encoding of it, and have its bytes."""
-    encoded = family_of(extended.base).encode_entries([token.token for token in extended.new_tokens])
+    encoded = _encoded(family_of(extended.base), extended.base, extended.new_tokens)
     wrong = [
         f"{token.token!r}: {list(token.pieces)}, the base says {ids}"
         for token, ids in zip(extended.new_tokens, encoded, strict=True)
@@ -85,11 +103,29 @@ def pieces_spell_tokens(extended: ExtendedTokenizer, reloaded: TokenizerFile) ->
     return verdict(PIECES, wrong, f"{len(wrong)} of {len(encoded)} new tokens wrong")
 
 
+def same_ids_again(extended: ExtendedTokenizer, reloaded: TokenizerFile) -> CheckResult:
+    """Texts encode alike before saving, after a reload, and after another save and reload."""
+    texts = list(fuzz_texts(extended, [token.text for token in extended.new_tokens], TEXTS, 0))
+    expected = extended.encode(texts)
+    with tempfile.TemporaryDirectory() as folder:
+        reloaded.save(folder)
+        again = TokenizerFile.load(folder)
+        found = {"after a reload": reloaded.encode(texts), "after another": again.encode(texts)}
+    wrong = [
+        f"{text[:60]!r} {when}"
+        for when, encoded in found.items()
+        for text, ids, other in zip(texts, expected, encoded, strict=True)
+        if ids != other
+    ]
+    return verdict(AGAIN, wrong, f"{len(wrong)} of {2 * len(texts)} texts differ, over two saves and reloads")
+
+
 FILE_PROMISES: dict[str, Callable[[ExtendedTokenizer, TokenizerFile], CheckResult]] = {
     IDS_STAY: ids_stay,
     ADDED_STAY: added_tokens_stay,
     CONTIGUOUS: ids_are_contiguous,
     REACHABLE: tokens_are_reachable,
     PIECES: pieces_spell_tokens,
+    AGAIN: same_ids_again,
     LATER: later_token_is_fresh,
 }

@@ -33,16 +33,17 @@ def _describe_one(
         token=merge.token,
         bytes=data,
         pieces=pieces,
-        merge=(merge.left, merge.right),
+        merge=None if merge.pieces else (merge.left, merge.right),
         count=merge.count,
         saved=times * (len(pieces) - 1),
         score=float(merge.count),
-        notes=tuple(_notes(data, times, merge.count)),
+        notes=tuple(notes_of(data, times, merge.count)),
         piece_texts=tuple(shown(base.token_bytes(piece)) for piece in pieces),
     )
 
 
-def _notes(data: bytes, times: int, count: int) -> list[str]:
+def notes_of(data: bytes, times: int, count: int) -> list[str]:
+    """What a reader should know of a token that occurs `times` times for itself, chosen with `count`."""
     try:
         whitespace, incomplete = data.decode("utf-8").isspace(), False
     except UnicodeDecodeError:

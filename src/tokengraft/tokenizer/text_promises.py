@@ -1,11 +1,12 @@
 """What must hold for every text, tried on as many as are given."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
+from jaxtyping import Int
 
 from tokengraft.progress import watch
 from tokengraft.tokenizer.extended import ExtendedTokenizer
@@ -51,6 +52,7 @@ def other_text_unchanged(extended: ExtendedTokenizer, probe: Probe) -> bool:
 
 
 IN_CONTEXT = "new tokens occur in context"
+GUARD = "guard text keeps its tokens"
 
 TEXT_PROMISES: dict[str, Promise] = {
     "pieces are the base's encoding": pieces_are_base,
@@ -80,16 +82,54 @@ class Tally:
             self.evidence.append(repr(text[:120]))
 
 
+class Guard:
+    """How many of the base's tokens stand in guard text as they stood: the same id over the same bytes."""
+
+    def __init__(self, extended: ExtendedTokenizer) -> None:
+        self._size = extended.size
+        file = extended.base
+        own = [0 if token is None else len(file.token_bytes(number)) for number, token in enumerate(file.tokens)]
+        new = [sum(own[piece] for piece in token.pieces) for token in extended.new_tokens]
+        self._lengths = np.array([*own, *new], np.int64)
+        self.texts = self.tokens = self.kept = 0
+
+    def add(self, probe: Probe) -> None:
+        """One more text."""
+        base, extended = (self._places(ids) for ids in (probe.base, probe.extended))
+        self.texts += 1
+        self.tokens += len(base)
+        self.kept += len(np.intersect1d(base, extended))
+
+    def _places(self, ids: Sequence[int]) -> Int[np.ndarray, " ids"]:
+        """One number for where a token begins and which it is."""
+        numbers = np.asarray(ids, np.int64)
+        lengths = self._lengths[numbers]
+        return (np.cumsum(lengths) - lengths) * self._size + numbers
+
+    def result(self, least: float) -> CheckResult:
+        """The share that stayed; it fails below `least`, and is only measured where that is 0."""
+        share = self.kept / self.tokens if self.tokens else 1.0
+        detail = f"{share:.2%} of {self.tokens} tokens of {self.texts} general texts stay as they are"
+        measured = bool(self.texts) and not least
+        return CheckResult(GUARD, share >= least, detail if self.texts else "no guard text was given", (), measured)
+
+
 def check_texts(
-    extended: ExtendedTokenizer, sources: Mapping[str, Iterable[str]], *, measured: bool = False
+    extended: ExtendedTokenizer,
+    sources: Mapping[str, Iterable[str]],
+    *,
+    measured: bool = False,
+    guard_share: float = 0.0,
 ) -> list[CheckResult]:
     """The promises tried on each text of each named source, and how many new tokens occur in the source `domain`.
 
-    `measured`: no theorem stands behind them for this family, and the results say so.
+    `measured`: no theorem stands behind them for this family, and the results say so. `guard_share` of the base's
+    tokens of the source `general` must stay as they are; 0: how many do is only measured.
     """
     tallies = {name: Tally() for name in TEXT_PROMISES}
     tried = dict.fromkeys(sources, 0)
     seen = np.zeros(len(extended.new_tokens), bool)
+    guard = Guard(extended)
     texts = ((source, text) for source, several in sources.items() for text in several)
     for source, probe in watch(_probes(extended, texts), "checking promises", "text"):
         tried[source] += 1
@@ -98,7 +138,13 @@ def check_texts(
                 tallies[name].note(source, probe.text)
         if source == "domain":
             seen[[number - extended.base_size for number in probe.extended if number >= extended.base_size]] = True
-    return [*_text_results(tallies, tried, measured=measured), _in_context(seen, tried.get("domain", 0))]
+        if source == "general":
+            guard.add(probe)
+    return [
+        *_text_results(tallies, tried, measured=measured),
+        _in_context(seen, tried.get("domain", 0)),
+        guard.result(guard_share),
+    ]
 
 
 def _probes(extended: ExtendedTokenizer, texts: Iterator[tuple[str, str]]) -> Iterator[tuple[str, Probe]]:

@@ -1,12 +1,14 @@
 """New tokens, and the candidates that did not become one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 INCOMPLETE = "incomplete UTF-8"
 WHITESPACE = "whitespace run"
 INTERMEDIATE = "intermediate"
+ADDED = "added token"
+SUPERWORD = "superword"
 
 
 def shown(data: bytes) -> str:
@@ -16,6 +18,10 @@ def shown(data: bytes) -> str:
     ' caf\\xc3'
     """
     return data.decode("utf-8", errors="backslashreplace")
+
+
+def _pair(merge: Sequence[int] | None) -> tuple[int, int] | None:
+    return None if merge is None else (merge[0], merge[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,8 @@ class NewToken:
     bytes: bytes
     pieces: tuple[int, ...]
     """The base ids that the base encodes it as."""
-    merge: tuple[int, int]
-    """The two ids that its rule joins, old or new."""
+    merge: tuple[int, int] | None
+    """The two ids that its rule joins, old or new; None where no rule of two makes it."""
     count: int
     """How often the pair stood side by side when it was chosen."""
     saved: int
@@ -38,7 +44,9 @@ class NewToken:
     score: float
     """What the method ranked it by."""
     notes: tuple[str, ...] = ()
-    """`incomplete UTF-8`, `whitespace run`, `intermediate` (needed for longer tokens, hardly ever used for itself)."""
+    """`incomplete UTF-8`, `whitespace run`, `intermediate` (needed for longer tokens, hardly ever used for itself, so
+    that its row matters little), `added token` (found in the text before any merge), `superword` (over several
+    pre-tokens, found by the split pattern)."""
     piece_texts: tuple[str, ...] = ()
     """The pieces as text, for display."""
 
@@ -46,6 +54,16 @@ class NewToken:
     def text(self) -> str:
         """The token as text, for display."""
         return shown(self.bytes)
+
+    @property
+    def intermediate(self) -> bool:
+        """Whether it is needed for longer tokens and hardly ever used for itself."""
+        return INTERMEDIATE in self.notes
+
+    @property
+    def outside_merges(self) -> bool:
+        """Whether the whole tokenizer is needed to find it in a text, and not its model alone."""
+        return ADDED in self.notes or SUPERWORD in self.notes
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; bytes in hexadecimal."""
@@ -56,7 +74,7 @@ class NewToken:
             "bytes": self.bytes.hex(),
             "pieces": list(self.pieces),
             "piece_texts": list(self.piece_texts),
-            "merge": list(self.merge),
+            "merge": None if self.merge is None else list(self.merge),
             "count": self.count,
             "saved": self.saved,
             "score": self.score,
@@ -71,7 +89,7 @@ class NewToken:
             token=values["token"],
             bytes=bytes.fromhex(values["bytes"]),
             pieces=tuple(values["pieces"]),
-            merge=(values["merge"][0], values["merge"][1]),
+            merge=_pair(values["merge"]),
             count=values["count"],
             saved=values["saved"],
             score=values["score"],
@@ -86,7 +104,8 @@ class Reject:
 
     token: str
     bytes: bytes
-    merge: tuple[int, int]
+    merge: tuple[int, int] | None
+    """The two ids that its rule would join; None where it was not a pair."""
     count: int
     reason: str
 
@@ -101,7 +120,7 @@ class Reject:
             "token": self.token,
             "text": self.text,
             "bytes": self.bytes.hex(),
-            "merge": list(self.merge),
+            "merge": None if self.merge is None else list(self.merge),
             "count": self.count,
             "rejected": self.reason,
         }
@@ -112,7 +131,7 @@ class Reject:
         return cls(
             token=values["token"],
             bytes=bytes.fromhex(values["bytes"]),
-            merge=(values["merge"][0], values["merge"][1]),
+            merge=_pair(values["merge"]),
             count=values["count"],
             reason=values["rejected"],
         )

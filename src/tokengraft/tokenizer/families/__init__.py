@@ -32,8 +32,17 @@ class Family(Protocol):
         """Whether its extensions keep the promises about texts by a theorem; elsewhere these are only measured."""
         ...
 
+    @property
+    def chained(self) -> bool:
+        """Whether an entry is reached by a chain of merges; elsewhere it is taken whole, and needs no steps to it."""
+        ...
+
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make."""
+        ...
+
+    def entries(self, text: str) -> list[str]:
+        """The entries, one a pre-token, that would spell `text` where it stands inside a longer one."""
         ...
 
     def sample(self, pretokens: Sequence[str]) -> str:

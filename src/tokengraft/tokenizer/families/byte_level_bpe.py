@@ -30,10 +30,19 @@ class ByteLevelBPE:
     file: TokenizerFile
     name: str = NAME
     proved: bool = True
+    chained: bool = True
 
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make."""
         return left + right
+
+    def entries(self, text: str) -> list[str]:
+        """The entries, one a pre-token, that would spell `text` where it stands inside a longer one."""
+        # An added space would join what comes after it; a text that begins with one is left as it is.
+        pretokens = self._splitter(text)
+        leading = bool(pretokens) and pretokens[0].startswith(" ") and not text.startswith(" ")
+        pretokens[:1] = [pretokens[0][1:]] if leading else pretokens[:1]
+        return [spell(pretoken.encode("utf-8")) for pretoken in pretokens if pretoken]
 
     def sample(self, pretokens: Sequence[str]) -> str:
         """The text of pre-tokens side by side."""
@@ -56,6 +65,10 @@ class ByteLevelBPE:
         """The tokenizer with the merges appended and everything old where it was."""
         document = extended_document(self.file.document, merges, self.file.size)
         return self.file.replaced(document, portable_config(self.file.config))
+
+    @cached_property
+    def _splitter(self) -> Splitter:
+        return self.splitter()
 
     @cached_property
     def _model(self) -> Tokenizer:

@@ -37,10 +37,15 @@ class SentencePieceBPE:
     file: TokenizerFile
     name: str = NAME
     proved: bool = True
+    chained: bool = True
 
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make."""
         return left + right
+
+    def entries(self, text: str) -> list[str]:
+        """The entries, one a word, that would spell `text` where it stands inside a longer one."""
+        return self._word_pattern.findall(text.replace(" ", SPACE))
 
     def sample(self, pretokens: Sequence[str]) -> str:
         """The text of pre-tokens side by side."""

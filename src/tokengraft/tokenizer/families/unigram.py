@@ -6,6 +6,7 @@ best segmentation can change only where another comes within ε for each piece j
 measured on every extension, not proved.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -40,10 +41,15 @@ class Unigram:
     file: TokenizerFile
     name: str = NAME
     proved: bool = False
+    chained: bool = False
 
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make."""
         return left + right
+
+    def entries(self, text: str) -> list[str]:
+        """The entries, one a word, that would spell `text` where it stands inside a longer one."""
+        return re.findall(f"{SPACE}?[^{SPACE}]+|{SPACE}", text.replace(" ", SPACE))
 
     def sample(self, pretokens: Sequence[str]) -> str:
         """The text of pre-tokens side by side."""

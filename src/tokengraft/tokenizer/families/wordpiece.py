@@ -33,10 +33,18 @@ class WordPiece:
     file: TokenizerFile
     name: str = NAME
     proved: bool = False
+    chained: bool = False
 
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make: the right one is inside a word, and loses its mark."""
         return left + right.removeprefix(self._prefix)
+
+    def entries(self, text: str) -> list[str]:
+        """The entries, one a word, that would spell `text` inside a longer one; a space before it begins a word."""
+        words = self.splitter()(text)
+        if words and not text[:1].isspace():
+            words[0] = self._prefix + words[0]
+        return words
 
     def sample(self, pretokens: Sequence[str]) -> str:
         """The text of pre-tokens with spaces between them."""

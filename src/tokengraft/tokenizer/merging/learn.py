@@ -9,12 +9,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from tokengraft.progress import bar
-from tokengraft.tokenizer.merging.chains import Chains, Places, key_pair
+from tokengraft.tokenizer.merging.chains import Chains, Standing, key_pair
 from tokengraft.tokenizer.merging.pairs import PairTable
 from tokengraft.tokenizer.merging.words import Words
 
 Join = Callable[[str, str], str]
 """From two entries to the entry of both side by side."""
+
+RefuseEntry = Callable[[str], str | None]
+"""From an entry to the reason why it is not wanted; None where it may be made."""
+
+
+def wanted(_: str) -> None:
+    """No reason against any entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,9 @@ class Merge:
     token: str
     count: int
     """How often the pair stood side by side when the rule was made."""
+    pieces: tuple[int, ...] = ()
+    """The base ids where they are more than the two: an entry of a tokenizer that takes entries whole, without a chain
+    of rules, or one whose parts stand in different pre-tokens. Empty: those of `left` and of `right`."""
 
 
 @dataclass(slots=True)
@@ -38,6 +48,8 @@ class Learned:
     """Pairs whose result is in the vocabulary already; `id` is the entry's."""
     next: list[Merge] = field(default_factory=list)
     """Pairs that a larger size would have taken first; `id` is what the next token would get."""
+    refused: list[tuple[Merge, str]] = field(default_factory=list)
+    """Pairs that were not wanted, with the reason; `id` is what the token would have got."""
     rare: list[Merge] = field(default_factory=list)
     """The most frequent of the pairs below `min_count`, with their count when their tokens first met; `id` as above."""
 
@@ -50,7 +62,8 @@ def pieces_of(merges: Sequence[Merge]) -> list[tuple[int, ...]]:
     """
     pieces: dict[int, tuple[int, ...]] = {}
     for merge in merges:
-        pieces[merge.id] = pieces.get(merge.left, (merge.left,)) + pieces.get(merge.right, (merge.right,))
+        spelled = pieces.get(merge.left, (merge.left,)) + pieces.get(merge.right, (merge.right,))
+        pieces[merge.id] = merge.pieces or spelled
     return list(pieces.values())
 
 
@@ -62,12 +75,15 @@ def learn_merges(
     min_count: int = 2,
     keep_rejects: int = 50,
     join: Join = operator.add,
+    refuse: RefuseEntry = wanted,
+    min_saved: float = 0.0,
 ) -> Learned:
     """At most `size` merges, each of the pair that is most frequent after all before it; ties go to the smallest ids.
 
     `tokens` is the vocabulary by id, `join` makes an entry of two neighbours. A pair whose result is there already
-    makes no rule, so every rule makes a token of its own. Fewer than `size` come back where no pair is left that occurs
-    `min_count` times.
+    makes no rule, so every rule makes a token of its own; nor does one that `refuse` gives a reason against, so no
+    longer token is made through it. A rule must save `min_saved` tokens, counted where it is carried out: `aaa` holds
+    the pair `aa` twice and saves one. Fewer than `size` come back where no pair is left that occurs `min_count` times.
 
     >>> learned = learn_merges(Words.of([[0, 1, 2], [0, 1]], [3, 4]), ["a", "b", "c"], 5)
     >>> [(merge.token, merge.count) for merge in learned.merges]
@@ -86,7 +102,15 @@ def learn_merges(
             if merge.token in known:
                 learned.known.append(replace(merge, id=known[merge.token]))
                 continue
-            _apply(merge, places, chains, pairs)
+            if (reason := refuse(merge.token)) is not None:
+                learned.refused.append((merge, reason))
+                continue
+            standing = chains.occurrences(places, merge.left, merge.right)
+            saved = int(chains.weights[standing].sum())
+            if saved < min_saved:
+                learned.refused.append((merge, f"saves {saved} tokens"))
+                continue
+            _apply(merge, standing, chains, pairs)
             spellings.append(merge.token)
             known[merge.token] = merge.id
             learned.merges.append(merge)
@@ -95,9 +119,8 @@ def learn_merges(
     return learned
 
 
-def _apply(merge: Merge, places: Places, chains: Chains, pairs: PairTable) -> None:
+def _apply(merge: Merge, standing: Standing, chains: Chains, pairs: PairTable) -> None:
     """Carries a rule out everywhere, and brings the table up to date."""
-    standing = chains.occurrences(places, merge.left, merge.right)
     broken, made = chains.merge(standing, merge.left, merge.right, merge.id)
     pairs.subtract(broken)
     pairs.add(made)
