@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from functools import partial
 
 import pytest
 import regex
@@ -66,7 +65,7 @@ def test_texts_are_streamed(monkeypatch):
     monkeypatch.setattr(counts, "BATCH", 1)
     taken = []
     texts = (taken.append(i) or f"w{i}" for i in range(100))
-    results = counts._counted(counts._batches(texts), partial(counts.count_batch, str.split, 1), processes=2)
+    results = counts._counted(counts._batches(texts), counts.Counting(str.split, 1), processes=2)
     assert next(results) == {"w0": 1}
     assert len(taken) == 5
     results.close()

@@ -2,6 +2,7 @@
 
 import pickle
 import unicodedata
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from tokengraft.tokenizer import TokenizerFile, family_of
-from tokengraft.tokenizer.pretokens import PatternDivider, PipelineDivider, splitter_of
+from tokengraft.tokenizer.chunks import Chunked
+from tokengraft.tokenizer.dividers import PatternDivider, PipelineDivider, Spaced
+from tokengraft.tokenizer.pretokens import splitter_of
 from tokengraft.tokenizer.spelling import text_of_spelling
 
 # Both regex engines know the characters that were there in 2002; on younger ones each follows its own tables.
@@ -42,9 +45,15 @@ def test_pretokens_are_those_of_the_library(splitters, text):
         assert splitter(text) == by_library(file, text)
 
 
-def test_one_pattern_goes_the_fast_way_and_several_the_general(splitters):
+def test_each_pipeline_goes_its_fast_way(splitters):
     ways = [type(splitter.divide) for _, splitter in splitters]
-    assert ways == [PatternDivider] * 4 + [PipelineDivider]
+    assert ways == [PatternDivider, Spaced, PatternDivider, PatternDivider, Chunked]
+
+
+@given(TEXTS)
+def test_a_tally_is_the_count_of_the_list_in_its_order(splitters, text):
+    for _, splitter in splitters:
+        assert list(splitter.tally(text).items()) == list(Counter(splitter(text)).items())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """From a tokenizer and a corpus to the extended tokenizer, every promise checked."""
 
 import dataclasses
-import random
 import reprlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 
 from tokengraft.config import CorpusConfig
 from tokengraft.corpus import Document, check_readable, count_pretokens, stream
+from tokengraft.corpus.draw import draw_pretokens
 from tokengraft.errors import ConfigError, CorpusError
 from tokengraft.tokenizer.added import describe_added, with_added, without_added
 from tokengraft.tokenizer.candidates import Choice, Demand, check_demand, methods, seen_as
@@ -223,5 +223,5 @@ def _assembled(
 
 def _sample_texts(family: Family, counts: Mapping[str, int], seed: int) -> list[str]:
     """Texts that look like the corpus to an encoder: its pre-tokens, drawn as often as they occur."""
-    drawn = random.Random(seed).choices(list(counts), weights=list(counts.values()), k=6400)
+    drawn = draw_pretokens(counts, 6400, seed)
     return [family.sample(drawn[start : start + 50]) for start in range(0, len(drawn), 50)]

@@ -11,7 +11,7 @@ b' caf\xc3\xa9'
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -36,6 +36,16 @@ _TO_BYTE = {ord(character): byte for byte, character in enumerate(BYTE_CHARACTER
 def spell(data: bytes) -> str:
     """The byte-level spelling of `data`: one character a byte."""
     return data.decode("latin-1").translate(_TO_CHARACTER)
+
+
+def spell_all(texts: Iterable[str]) -> list[str]:
+    """The byte-level spelling of each text, in one pass: the byte FF, which UTF-8 never has, stands between them.
+
+    >>> spell_all([" café", "a"]), spell_all([])
+    (['ĠcafÃ©', 'a'], [])
+    """
+    data = list(map(str.encode, texts))
+    return spell(b"\xff".join(data)).split(BYTE_CHARACTERS[0xFF]) if data else []
 
 
 def unspell(token: str) -> bytes:

@@ -7,7 +7,11 @@ from typing import Any
 
 from tokenizers.pre_tokenizers import PreTokenizer
 
+from tokengraft.tokenizer.chunks import WORDS, Chunked, Divider
 from tokengraft.tokenizer.file import TokenizerFile
+from tokengraft.tokenizer.spelling import components
+
+_BY_WORDS = {"WhitespaceSplit", "BertPreTokenizer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,19 @@ class StretchDivider:
         if self.pattern is None:
             return pieces
         return [word for piece in pieces for word in self.pattern.findall(piece)]
+
+
+def stretches(document: Mapping[str, Any]) -> tuple[Divider, Divider]:
+    """(divider of a stretch that begins the text, divider of later ones), of a pipeline without further pattern.
+
+    A pipeline that first drops white space treats each word alike, so distinct words are divided once.
+    """
+    first, later = (StretchDivider(pipeline) for pipeline in stretch_dividers(document))
+    steps = list(components(document.get("pre_tokenizer")))
+    if not steps or steps[0]["type"] not in _BY_WORDS:
+        return first, later
+    by_place = any(step.get("prepend_scheme") == "first" for step in steps)
+    return first if by_place else Chunked(WORDS.findall, first), Chunked(WORDS.findall, later)
 
 
 def stretch_dividers(document: Mapping[str, Any]) -> tuple[PreTokenizer | None, PreTokenizer | None]:

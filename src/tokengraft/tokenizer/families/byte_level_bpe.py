@@ -10,10 +10,10 @@ from tokengraft.tokenizer.conservative import extended_document, portable_config
 from tokengraft.tokenizer.families import Unsupported, families
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.merging import Merge, Words
-from tokengraft.tokenizer.model_alone import encoded, merges_alone, model_alone
+from tokengraft.tokenizer.model_alone import encoded, encoded_words, merges_alone, model_alone
 from tokengraft.tokenizer.pinning import renumbered, unpinnable
 from tokengraft.tokenizer.pretokens import Splitter, splitter_of
-from tokengraft.tokenizer.spelling import BYTE_CHARACTERS, components, spell
+from tokengraft.tokenizer.spelling import BYTE_CHARACTERS, components, spell_all
 
 NAME = "byte-level BPE"
 
@@ -54,8 +54,7 @@ class ByteLevelBPE:
 
     def words(self, counts: Mapping[str, int]) -> Words:
         """Pre-tokens (as text) with their counts, encoded by the model alone."""
-        spelled = [spell(pretoken.encode("utf-8")) for pretoken in counts]
-        return Words.of(encoded(self._model, spelled), list(counts.values()))
+        return encoded_words(self._model, counts, spell_all)
 
     def encode_entries(self, entries: Sequence[str]) -> list[list[int]]:
         """Ids of byte-level spellings, by the merges alone."""

@@ -19,7 +19,7 @@ from tokengraft.tokenizer.consistency import merge_pairs
 from tokengraft.tokenizer.families import Unsupported, families
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.merging import Merge, Words
-from tokengraft.tokenizer.model_alone import encoded, merges_alone, model_alone
+from tokengraft.tokenizer.model_alone import encoded, encoded_words, merges_alone, model_alone
 from tokengraft.tokenizer.pinning import renumbered, unpinnable
 from tokengraft.tokenizer.pretokens import Splitter, splitter_with
 from tokengraft.tokenizer.sentencepiece_model import extended_models
@@ -60,7 +60,7 @@ class SentencePieceBPE:
 
     def words(self, counts: Mapping[str, int]) -> Words:
         """Words with their counts, encoded by the model alone; each byte token is a word of its own."""
-        words = Words.of(encoded(model_alone(self.file), list(counts)), list(counts.values()))
+        words = encoded_words(model_alone(self.file), counts)
         alone = np.zeros(self.file.size, bool)
         alone[[self.file.vocabulary[token] for token in BYTE_TOKENS]] = True
         return words.cut_at(alone)

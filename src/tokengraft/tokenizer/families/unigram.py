@@ -16,12 +16,12 @@ from tokengraft.tokenizer.conservative import portable_config
 from tokengraft.tokenizer.families import Unsupported, families
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.merging import Merge, Words, pieces_of
-from tokengraft.tokenizer.model_alone import encoded, model_alone
+from tokengraft.tokenizer.model_alone import encoded, encoded_words, model_alone
 from tokengraft.tokenizer.pinning import renumbered, unpinnable
 from tokengraft.tokenizer.pretokens import Splitter, splitter_with
 from tokengraft.tokenizer.sentencepiece_model import extended_models
 from tokengraft.tokenizer.spelling import SPACE, components
-from tokengraft.tokenizer.stretches import StretchDivider, stretch_dividers
+from tokengraft.tokenizer.stretches import stretches
 
 NAME = "Unigram"
 
@@ -57,12 +57,12 @@ class Unigram:
 
     def splitter(self) -> Splitter:
         """Text to pre-tokens in the vocabulary's spelling, a space as `▁`."""
-        first, later = map(StretchDivider, stretch_dividers(self.file.document))
+        first, later = stretches(self.file.document)
         return splitter_with(self.file, first, later)
 
     def words(self, counts: Mapping[str, int]) -> Words:
         """Pre-tokens with their counts, encoded by the model alone; what is unknown or a byte is a word of its own."""
-        words = Words.of(encoded(model_alone(self.file), list(counts)), list(counts.values()))
+        words = encoded_words(model_alone(self.file), counts)
         return words.cut_at(self._alone())
 
     def encode_entries(self, entries: Sequence[str]) -> list[list[int]]:

@@ -14,11 +14,11 @@ from tokengraft.tokenizer.conservative import pinned_vocabulary, portable_config
 from tokengraft.tokenizer.families import Unsupported, families
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.merging import Merge, Words
-from tokengraft.tokenizer.model_alone import encoded, model_alone
+from tokengraft.tokenizer.model_alone import encoded_words, model_alone
 from tokengraft.tokenizer.pinning import renumbered, unpinnable
 from tokengraft.tokenizer.pretokens import Splitter, splitter_with
 from tokengraft.tokenizer.spelling import components
-from tokengraft.tokenizer.stretches import StretchDivider, stretch_dividers
+from tokengraft.tokenizer.stretches import stretches
 
 NAME = "WordPiece"
 
@@ -52,12 +52,12 @@ class WordPiece:
 
     def splitter(self) -> Splitter:
         """Text to words."""
-        first, later = map(StretchDivider, stretch_dividers(self.file.document))
+        first, later = stretches(self.file.document)
         return splitter_with(self.file, first, later)
 
     def words(self, counts: Mapping[str, int]) -> Words:
         """Words with their counts, encoded by the model alone; an unknown word joins nothing."""
-        words = Words.of(encoded(model_alone(self.file), list(counts)), list(counts.values()))
+        words = encoded_words(model_alone(self.file), counts)
         alone = np.zeros(self.file.size, bool)
         alone[self.file.vocabulary[self.file.document["model"]["unk_token"]]] = True
         return words.cut_at(alone)

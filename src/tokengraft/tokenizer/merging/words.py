@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -24,9 +25,22 @@ class Words:
     def of(cls, encoded: Sequence[Sequence[int]], counts: Sequence[int]) -> "Words":
         """Words from their ids, one list a word."""
         return cls(
-            np.fromiter((number for word in encoded for number in word), np.int64),
+            np.fromiter(chain.from_iterable(encoded), np.int64),
             np.fromiter(map(len, encoded), np.int64, len(encoded)),
             np.asarray(counts, np.int64),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence["Words"]) -> "Words":
+        """The words of all parts, in their order."""
+        return (
+            cls.of([], [])
+            if not parts
+            else cls(
+                np.concatenate([part.ids for part in parts]),
+                np.concatenate([part.lengths for part in parts]),
+                np.concatenate([part.counts for part in parts]),
+            )
         )
 
     @property
