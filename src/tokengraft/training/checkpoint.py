@@ -1,5 +1,9 @@
-"""One safetensors file a checkpoint: parameters, optimiser moments and the step, whole or absent."""
+"""One safetensors file a checkpoint: parameters, optimiser moments and the step, whole or absent.
 
+Order of batches and whatever is drawn in a step depend on the seed and the step's number, so they need no place in it.
+"""
+
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,31 +15,50 @@ from torch.optim import Optimizer
 
 from tokengraft import atomic
 from tokengraft.errors import RunFolderError
+from tokengraft.training import processes
 
 
-def save_checkpoint(path: Path, module: nn.Module, optimizers: Sequence[Optimizer], step: int) -> None:
-    """Writes everything that the next start needs, in place of the last checkpoint."""
-    tensors = {f"parameters.{name}": value.detach().contiguous() for name, value in module.named_parameters()}
+def save_checkpoint(
+    path: Path, module: nn.Module, optimizers: Sequence[Optimizer], step: int, *, identity: str = "", keep: int = 1
+) -> None:
+    """Writes everything that the next start needs, in place of the last checkpoint.
+
+    `keep` above 1 leaves that many, the earlier ones as `NAME-STEP.safetensors`; `identity` says what it belongs to.
+    Of several processes the first one writes.
+    """
+    tensors = {f"parameters.{name}": _whole(value) for name, value in module.named_parameters()}
     for index, optimizer in enumerate(optimizers):
         for position, state in optimizer.state_dict()["state"].items():
             for name, value in state.items():
-                tensors[f"optimizers.{index}.{position}.{name}"] = value.detach().contiguous().cpu()
-    metadata = {"step": str(step)}
-    atomic.write_with(path, lambda temporary: save_file(tensors, temporary, metadata))
+                tensors[f"optimizers.{index}.{position}.{name}"] = _whole(value).cpu()
+    metadata = {"step": str(step), "identity": identity}
+    if processes.is_main():
+        if keep > 1 and path.exists():
+            _keep_earlier(path, keep)
+        atomic.write_with(path, lambda temporary: save_file(tensors, temporary, metadata))
+    processes.wait()
+
+
+def checkpoint_step(path: Path) -> int:
+    """The step that a checkpoint was written after."""
+    with safe_open(path, framework="pt") as file:
+        return int(file.metadata()["step"])
 
 
 @torch.no_grad()
-def load_checkpoint(path: Path, module: nn.Module, optimizers: Sequence[Optimizer]) -> int:
+def load_checkpoint(path: Path, module: nn.Module, optimizers: Sequence[Optimizer], identity: str = "") -> int:
     """The step that the checkpoint was written after; 0, and nothing changed, where there is no checkpoint.
 
     Raises:
-        RunFolderError: the file cannot be read, or belongs to rows of another shape.
+        RunFolderError: the file cannot be read, or belongs to another model, tokenizer or phase.
     """
     if not path.exists():
         return 0
     try:
         with safe_open(path, framework="pt") as file:
-            step = int(file.metadata()["step"])
+            metadata = file.metadata()
+            step = int(metadata["step"])
+            _check_identity(metadata.get("identity", ""), identity)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         values = [(parameter, tensors[f"parameters.{name}"]) for name, parameter in module.named_parameters()]
         for parameter, value in values:
@@ -49,18 +72,56 @@ def load_checkpoint(path: Path, module: nn.Module, optimizers: Sequence[Optimize
             do="delete that file to begin the phase anew",
         ) from error
     for parameter, value in values:
-        parameter.copy_(value)
+        parameter.copy_(_like(value, parameter))
     for index, optimizer in enumerate(optimizers):
         state = optimizer.state_dict()
-        state["state"] = _moments(tensors, f"optimizers.{index}.")
+        state["state"] = _moments(tensors, f"optimizers.{index}.", optimizer)
         optimizer.load_state_dict(state)
     return step
 
 
-def _moments(tensors: Mapping[str, Tensor], prefix: str) -> dict[int, dict[str, Tensor]]:
+def _check_identity(found: str, wanted: str) -> None:
+    if found and wanted and found != wanted:
+        raise ValueError(f"it belongs to {found}, and this is {wanted}")
+
+
+def _whole(value: Tensor) -> Tensor:
+    """The whole of a tensor, also of one that is sharded."""
+    value = value.detach()
+    return (value.full_tensor() if processes.is_sharded(value) else value).contiguous()  # pyrefly: ignore
+
+
+def _like(value: Tensor, parameter: Tensor) -> Tensor:
+    """`value` laid out over the processes as `parameter` is."""
+    if not processes.is_sharded(parameter):
+        return value
+    from torch.distributed.tensor import distribute_tensor  # noqa: PLC0415 - only where something is sharded
+
+    return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)  # pyrefly: ignore
+
+
+def _keep_earlier(path: Path, keep: int) -> None:
+    earlier = path.with_name(f"{path.stem}-{checkpoint_step(path)}{path.suffix}")
+    earlier.unlink(missing_ok=True)
+    # A second name for the same bytes: at no moment is there no checkpoint.
+    os.link(path, earlier)
+    others = sorted(path.parent.glob(f"{path.stem}-*{path.suffix}"), key=checkpoint_step)
+    for old in others[: -(keep - 1)]:
+        old.unlink()
+
+
+def remove_checkpoints(path: Path) -> None:
+    """Removes a checkpoint and the earlier ones beside it."""
+    for file in [path, *path.parent.glob(f"{path.stem}-*{path.suffix}")]:
+        file.unlink(missing_ok=True)
+
+
+def _moments(tensors: Mapping[str, Tensor], prefix: str, optimizer: Optimizer) -> dict[int, dict[str, Tensor]]:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     states: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(prefix):
             position, _, moment = name.removeprefix(prefix).partition(".")
-            states.setdefault(int(position), {})[moment] = value
+            like = parameters[int(position)]
+            states.setdefault(int(position), {})[moment] = _like(value, like) if value.ndim else value
     return states

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 class Decomposes(Protocol):
@@ -28,6 +29,15 @@ class Window:
     """For each student position, the teacher position whose prefix ends at the same byte."""
     first_new: int
     """Student position of the first new token; the window's length if it has none."""
+    learned: Flags | None = None
+    """Which student ids are learned from, as next ids; None: all but the first."""
+    learned_base: Flags | None = None
+    """The same for the teacher's ids: the same bytes."""
+
+    def in_base(self) -> "Window":
+        """The same text as the base alone reads it: student and teacher are one."""
+        ids = self.teacher
+        return Window(ids, ids, np.arange(len(ids)), len(ids), self.learned_base, self.learned_base)
 
 
 def cut_windows(
