@@ -162,10 +162,10 @@ class _Work:
         weight = self.targets.weights
         scale = self.targets.input_weight if weight is None else weight[where] * self.targets.input_weight
         self.input_totals[place] += (loss * scale).sum()
-        result = 0
+        parts = []
         for gradient, logits, rows in zip(gradients, kept, (table, self.new_head), strict=True):
             if gradient is not None:
                 raw = projection.raw_gradient(gradient, logits)
-                raw = raw.mul_(scale if weight is None else scale[:, None])
-                result = result + raw.to(table.dtype) @ rows.to(table.dtype)
-        self.hidden_gradients[place][where] = result.to(self.hidden.dtype)
+                raw = raw.mul_(scale[:, None] if isinstance(scale, Tensor) else scale)
+                parts.append(raw.to(table.dtype) @ rows.to(table.dtype))
+        self.hidden_gradients[place][where] = sum(parts[1:], start=parts[0]).to(self.hidden.dtype)
