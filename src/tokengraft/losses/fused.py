@@ -71,6 +71,7 @@ class _Fused(torch.autograd.Function):
         for start in range(0, len(hidden), chunk):
             work.add(slice(start, min(len(hidden), start + chunk)))
         ctx.save_for_backward(*work.hidden_gradients, work.head_gradient, work.bias_gradient)
+        ctx.shape, ctx.dtype = hidden.shape, hidden.dtype
         return work.input_totals, work.head_total[0]
 
     @staticmethod
@@ -78,10 +79,9 @@ class _Fused(torch.autograd.Function):
         *terms, head, bias = ctx.saved_tensors
         input_scales, head_scale = scales
         bias = None if bias is None else bias * head_scale
-        hidden = None
+        hidden = torch.zeros(ctx.shape, dtype=ctx.dtype, device=head.device)
         for gradient, scale in zip(terms, input_scales, strict=True):
-            part = gradient * scale.to(gradient.dtype)
-            hidden = part if hidden is None else hidden.add_(part)
+            hidden.add_(gradient * scale.to(gradient.dtype))
         return hidden, head * head_scale, bias, None, None, None
 
 

@@ -20,8 +20,10 @@ from torch import Tensor
 from torch.optim import LBFGS
 
 from tokengraft.losses.fused import Head
+from tokengraft.losses.soft_targets import PieceTree
 from tokengraft.model.rows import Composed
-from tokengraft.phases.positions import Positions, read_positions
+from tokengraft.phases.positions import Positions, SoftSum, read_positions
+from tokengraft.phases.soft_sums import SoftSums
 from tokengraft.progress import bar
 from tokengraft.training.windows import Window
 
@@ -43,6 +45,8 @@ class FitPlan:
     iterations: int
     ridge: float
     replay_share: float
+    soft_share: float = 0.0
+    """Share of the loss whose targets are the teacher's; for heads without a soft cap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +59,26 @@ class Fit:
 
 
 def refit_head(
-    composed: Composed, head: Head, windows: Sequence[Window], replay: Sequence[Window], plan: FitPlan, seed: int
-) -> Fit | None:
+    composed: Composed, head: Head, windows: Sequence[Window], replay: Sequence[Window], plan: FitPlan, seed: int,
+    tree: PieceTree | None = None,
+) -> Fit | None:  # fmt: skip
     """What the fit brought; the head rows (and their bias) of `composed.rows` are changed in place, if it brought any.
 
-    None where there are too few windows to keep one for judging.
+    `tree` holds the new tokens' pieces, for the teacher's targets. None where there are too few windows to keep one for
+    judging.
     """
     chosen = choose_windows(windows, replay, plan, seed)
     if len(chosen) < JUDGES:
         return None
+    learned_soft, judged_soft = (
+        SoftSums(composed, head, tree) if tree is not None and plan.soft_share else None for _ in range(2)
+    )
     with bar(len(chosen), "read for the head", "window") as progress:
-        judged = read_positions(composed, head, chosen[::JUDGES], progress)
-        learned = read_positions(composed, head, [w for place, w in enumerate(chosen) if place % JUDGES], progress)
-    return HeadFit(composed, head, learned, judged).run(plan)
+        judged = read_positions(composed, head, chosen[::JUDGES], progress, judged_soft)
+        rest = [window for place, window in enumerate(chosen) if place % JUDGES]
+        learned = read_positions(composed, head, rest, progress, learned_soft)
+    soft = None if learned_soft is None or judged_soft is None else (learned_soft.total, judged_soft.total)
+    return HeadFit(composed, head, learned, judged, soft).run(plan)
 
 
 def choose_windows(windows: Sequence[Window], replay: Sequence[Window], plan: FitPlan, seed: int) -> list[Window]:
@@ -95,10 +106,13 @@ class HeadFit:
     head: Head
     learned: Sequence[Positions]
     judged: Sequence[Positions]
+    soft: tuple[SoftSum, SoftSum] | None = None
+    """The teacher's targets of the same positions, learned and judged, where a share of the loss is theirs."""
 
     def run(self, plan: FitPlan) -> Fit:
         """What it brought; the head rows are changed in place, if it brought any."""
         rows = self.composed.rows
+        learned, judged = (None, None) if self.soft is None else ((plan.soft_share, each) for each in self.soft)
         parts = [rows.head.detach()] if rows.bias is None else [rows.head.detach(), rows.bias.detach()]
         whitening = self._whitening()
         common = torch.zeros_like(parts[0][0], requires_grad=True)
@@ -112,7 +126,7 @@ class HeadFit:
 
         def closure() -> float:
             now = [part.requires_grad_() for part in moved()]
-            loss = self._loss(now, self.learned, backward=True)
+            loss = self._loss(now, self.learned, learned, backward=True)
             weight, *rest = (part.grad for part in now)
             assert weight is not None, "the loss was differentiated"
             held = [step.detach() for step in steps[:2]]
@@ -122,13 +136,13 @@ class HeadFit:
             common.grad, steps[1].grad = own.sum(0) + plan.ridge * held[0], own + plan.ridge * held[1]
             return loss + plan.ridge / 2 * sum(value.square().sum().item() for value in held)
 
-        before = best = self._loss(parts, self.judged)
+        before = best = self._loss(parts, self.judged, judged)
         kept, kept_at = parts, 0
         with bar(plan.iterations, "fit the head", "iteration") as progress:
             for iteration in range(1, plan.iterations + 1):
                 solver.step(closure)
                 candidate = moved()
-                loss = self._loss(candidate, self.judged)
+                loss = self._loss(candidate, self.judged, judged)
                 progress.update()
                 progress.set_postfix({"cross_entropy": f"{loss:.4f}"}, refresh=False)
                 if loss < best:
@@ -153,17 +167,34 @@ class HeadFit:
     def _count(positions: Sequence[Positions]) -> int:
         return sum(len(part.column) for part in positions)
 
-    def _loss(self, parts: Sequence[Tensor], positions: Sequence[Positions], *, backward: bool = False) -> float:
-        """Mean cross-entropy in nats with these head rows (and bias); `backward` adds its gradient to them."""
+    def _loss(
+        self, parts: Sequence[Tensor], positions: Sequence[Positions], soft: tuple[float, SoftSum] | None, *,
+        backward: bool = False,
+    ) -> float:  # fmt: skip
+        """Mean cross-entropy in nats with these head rows (and bias); `backward` adds its gradient to them.
+
+        `soft` is the share of the teacher's targets, and their sum; the rest is the text's own next tokens.
+        """
         total, count = 0.0, self._count(positions)
+        share = 0.0 if soft is None else soft[0]
         weight, bias = parts[0], parts[1] if len(parts) > 1 else None
         with torch.set_grad_enabled(backward):
             for part in positions:
                 new = self.head.projection.logits(part.hidden.float(), weight, bias)
                 picked = new.gather(1, part.column.clamp_min(0)[:, None])[:, 0]
                 chosen = torch.where(part.column >= 0, picked, part.old_target)
-                loss = (torch.logaddexp(part.old_total, new.logsumexp(1)) - chosen).sum() / count
+                loss = (torch.logaddexp(part.old_total, new.logsumexp(1)) - (1 - share) * chosen).sum() / count
+                if backward:
+                    loss.backward()
+                total += loss.item()
+            if soft is not None:
+                loss = -share / count * self._soft_logits(soft[1], weight, bias)
                 if backward:
                     loss.backward()
                 total += loss.item()
         return total
+
+    def _soft_logits(self, soft: SoftSum, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Σ over positions of the teacher's probabilities times the logits, old and new."""
+        new = (soft.rows * weight).sum() + (0 if bias is None else (soft.bias * bias).sum())
+        return self.head.projection.scale * new + soft.old[0]

@@ -5,7 +5,7 @@ what the training steps freed, and in bfloat16: joined in float32 they took four
 changes a logit by about 0.2 % of its size in a random direction; log-sums of the old columns are computed before it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tokengraft.losses.fused import Head
 from tokengraft.model.rows import Composed
-from tokengraft.training.batches import like_lengths, pair
+from tokengraft.training.batches import PairedBatch, like_lengths, pair
 from tokengraft.training.windows import Window
 
 PART = 2048
@@ -38,25 +38,57 @@ class Positions:
     """Column of the next token among the new ones; −1 where it is an old one."""
 
 
-def read_positions(composed: Composed, head: Head, windows: Sequence[Window], progress: Any) -> list[Positions]:
+SoftReader = Callable[[PairedBatch, Sequence[Window], Tensor, Tensor], None]
+"""(batch, its windows, which of its positions have a next token, those before first; their states) → nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoftSum:
+    """The teacher's targets of all positions, as far as a loss that is linear in the logits needs them: n×d numbers.
+
+    Cross-entropy with soft targets q is log-sum − Σ q·logit, and the logits are linear in the rows: Σ over positions of
+    q ⊗ state is all that the second part needs.
+    """
+
+    rows: Float[Tensor, "new d"]
+    """Σ p(new | context) · state."""
+    bias: Float[Tensor, " new"]
+    """Σ p(new | context)."""
+    old: Float[Tensor, "1"]
+    """Σ p(old | context) · logit of old."""
+
+    def add(self, states: Float[Tensor, "positions d"], soft: Tensor, soft_old: Tensor) -> None:
+        """Adds positions."""
+        self.rows.addmm_(soft.T, states.float())
+        self.bias.add_(soft.sum(0))
+        self.old.add_(soft_old.sum())
+
+
+def read_positions(
+    composed: Composed, head: Head, windows: Sequence[Window], progress: Any, soft: SoftReader | None = None
+) -> list[Positions]:
     """Every position of the windows that has a next token, as the model with its new rows reads them.
 
     In parts of at most `PART` positions, or one window; `progress` counts windows.
+
+    `soft` is shown every batch, for the teacher's targets there.
     """
     parts = []
     for group in like_lengths(windows, PART):
-        parts.append(_read(composed, head, group))
+        parts.append(_read(composed, head, group, soft))
         progress.update(len(group))
     return parts
 
 
 @torch.no_grad()
-def _read(composed: Composed, head: Head, windows: Sequence[Window]) -> Positions:
+def _read(composed: Composed, head: Head, windows: Sequence[Window], soft: SoftReader | None) -> Positions:
     batch = pair(windows).to(composed.model.device)
     places = torch.cat([batch.before, batch.compared])
     targets = torch.cat([batch.before_targets, batch.compared_targets])
     real = targets >= 0
     hidden, targets = composed.hidden(batch.student).flatten(0, 1)[places[real]], targets[real]
+    if soft is not None:
+        soft(batch, windows, real, hidden)
     new = targets >= composed.base_size
     totals, chosen = zip(*(_old_side(head, hidden[c], targets[c], new[c]) for c in _slices(len(hidden))), strict=True)
     column = torch.where(new, targets - composed.base_size, -1)

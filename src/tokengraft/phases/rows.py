@@ -21,7 +21,7 @@ from tokengraft.phases.head import FitPlan, refit_head
 from tokengraft.phases.objectives import Comparison, Scales
 from tokengraft.phases.pieces import piece_tree, sample_windows
 from tokengraft.training.batches import like_lengths, mixed_batches
-from tokengraft.training.loop import Journal, Outcome, Plan, run_phase
+from tokengraft.training.loop import Journal, Outcome, Plan, Step, run_phase
 from tokengraft.training.windows import Window, collect_windows
 
 
@@ -66,11 +66,15 @@ class RowsPhase:
 
     @property
     def fit_plan(self) -> FitPlan | None:
-        """The closing fit of the head; None where there is none: none asked for, or tied tables."""
-        chosen = self.settings
-        if not chosen.refit_positions or self.rows.tied:
+        """The closing fit of the head; None where there is none.
+
+        That is where none is asked for, where the tables are tied, and where soft targets meet a capped head, whose
+        loss is not linear in them.
+        """
+        chosen, share = self.settings, self.main.heads.soft_share
+        if not chosen.refit_positions or self.rows.tied or (share and self.head.projection.cap is not None):
             return None
-        return FitPlan(chosen.refit_positions, chosen.refit_iterations, chosen.refit_ridge, chosen.replay_share)
+        return FitPlan(chosen.refit_positions, chosen.refit_iterations, chosen.refit_ridge, chosen.replay_share, share)
 
     def step(self, windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
         """(sum of all losses, each of them in nats or its own unit per position, base tokens read)."""
@@ -149,6 +153,7 @@ def distill(
     seed: int = 0,
     journal: Journal | None = None,
     stored: torch.dtype | None = None,
+    watch: Callable[[RowsPhase], None] | None = None,
     **changes: Any,
 ) -> Outcome:
     """What the phase did; the new rows of the grown and initialised `model` are trained in place.
@@ -156,7 +161,7 @@ def distill(
     Input rows learn by the objective (KL at shared boundaries over the base vocabulary), head rows by cross-entropy
     over the extended one; nothing else moves. `replay` are windows of text outside the domain, for the head. `changes`
     are settings of `DistillConfig` by name. `stored` is the dtype that the model will be saved in: rows are rounded to
-    it at the end, so that what is measured is what is saved.
+    it at the end, so that what is measured is what is saved. `watch` is called between the steps.
 
     Raises:
         ConfigError: there is no objective of that name.
@@ -170,16 +175,25 @@ def distill(
             phase.rows,
             phase.optimizers(),
             _batches(phase, windows, replay, seed),
-            phase.step,
+            phase.step if watch is None else _watched(phase, watch),
             plan,
             journal or Journal(),
         )
         if phase.fit_plan is not None:
-            outcome.fit = refit_head(phase.composed, phase.head, windows, replay, phase.fit_plan, seed)
+            outcome.fit = refit_head(phase.composed, phase.head, windows, replay, phase.fit_plan, seed, phase.main.tree)
         if stored is not None:
             phase.rows.round_to(stored)
         phase.rows.write(model, extension.base_size)
     return outcome
+
+
+def _watched(phase: RowsPhase, watch: Callable[[RowsPhase], None]) -> Step:
+    def step(windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
+        if phase.place:
+            watch(phase)  # the step before is done: its gradients were applied
+        return phase.step(windows)
+
+    return step
 
 
 def _batches(

@@ -1,0 +1,108 @@
+"""The grid: cells one after the other, each kept as soon as it is done."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokengraft import atomic
+from tokengraft.artifacts import RunFolder
+from tokengraft.progress import bar
+from tokengraft.study.cell import run_cell
+from tokengraft.study.material import Material
+from tokengraft.study.settings import StudyConfig, study_settings, variant_of
+from tokengraft.study.table import Row, summarise, table_markdown
+
+CELLS = "cells"
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A finished grid: its folder, every cell's figures by (variant, seed), and the rows of its table."""
+
+    path: Path
+    base: Mapping[str, Any]
+    cells: Mapping[tuple[str, int], Mapping[str, Any]]
+    rows: list[Row]
+
+
+def run_study(settings: Mapping[str, Any]) -> Study:
+    """The study that the settings describe; one that was stopped goes on with the first cell that is missing.
+
+    A cell is kept under its variant's settings: variants may be added, taken out or changed between two starts, and
+    only what is new is run. `study.json` and `study.md` in the folder hold the table.
+
+    Raises:
+        TokengraftError: the settings cannot be used, or model or corpora must be put right first.
+    """
+    config, study = study_settings(settings)
+    shared = {name: value for name, value in config.to_dict().items() if name not in {"init", "distill"}}
+    shared["training"] = {name: getattr(config.distill, name) for name in ("steps", "tokens_per_step", "max_length")}
+    with RunFolder.open(Path(config.out), shared) as run:
+        material = _Lazy(config, study, run)
+        cells = {}
+        with bar(len(study.seeds) * len(study.variants), "study", "cell") as progress:
+            for seed in study.seeds:
+                for name in study.variants:
+                    cells[name, seed] = _cell(run, material, settings, study, name, seed)
+                    progress.update()
+        base = _base(run, material)
+        rows = summarise(cells, study, base)
+        atomic.write_json(run.path / "study.json", _plain(run, base, cells, rows))
+        atomic.write_text(run.path / "study.md", table_markdown(rows, base, study.table))
+    return Study(run.path, base, cells, rows)
+
+
+class _Lazy:
+    """The shared material, made when the first missing cell asks for it."""
+
+    def __init__(self, config: Any, study: StudyConfig, run: RunFolder) -> None:
+        self._made: Material | None = None
+        self._parts = config, study, run
+
+    def get(self) -> Material:
+        if self._made is None:
+            self._made = Material.make(*self._parts)
+        return self._made
+
+
+def _cell(
+    run: RunFolder, material: _Lazy, settings: Mapping[str, Any], study: StudyConfig, name: str, seed: int
+) -> dict[str, Any]:
+    chosen = variant_of(settings, study, name)
+    trained = (study.variants[name] or {}).get("trained", True)
+    values = chosen.to_dict()
+    decides = json.dumps([values["init"], values["distill"], trained, seed, study.seconds], sort_keys=True)
+    path = run.path / CELLS / f"{hashlib.sha256(decides.encode()).hexdigest()[:16]}.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    result = {"variant": name, **run_cell(material.get(), chosen, seed, trained=trained)}
+    atomic.write_json(path, result)
+    return result
+
+
+def _base(run: RunFolder, material: _Lazy) -> dict[str, Any]:
+    """The base's own figures, on the same text."""
+    path = run.path / CELLS / "base.json"
+    if path.exists():
+        return json.loads(path.read_text(encoding="utf-8"))
+    scorers = material.get().scorers
+    card = scorers["report"].base()
+    choice = scorers["choice"].base()["general"] if "choice" in scorers else None
+    result = {"domain": card["domain"], "general": card["general"], "choice": choice}
+    atomic.write_json(path, result)
+    return result
+
+
+def _plain(
+    run: RunFolder, base: Mapping[str, Any], cells: Mapping[tuple[str, int], Any], rows: list[Row]
+) -> dict[str, Any]:
+    return {
+        "hardware": run.state["hardware"],
+        "versions": run.state["versions"],
+        "base": base,
+        "rows": [row.to_dict() for row in rows],
+        "cells": [{**cell, "variant": name} for (name, _), cell in cells.items()],
+    }

@@ -1,0 +1,87 @@
+"""Settings of a study: those of a run, and the variants laid over them.
+
+>>> run, study = study_settings({"model": "m", "corpus": "c", "study": {"variants": {"a": {}, "b": {"seed": 3}}}})
+Traceback (most recent call last):
+tokengraft.errors.ConfigError: found: study.variants.b sets seed
+expected: settings of init, distill, or trained: false
+do: remove it: what all variants share is set once, above
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tokengraft.config import RunConfig, as_mappings, build, merged
+from tokengraft.errors import ConfigError
+from tokengraft.init import check_methods
+from tokengraft.phases.rows import check_objectives
+
+FREE = ("init", "distill", "trained")
+"""What a variant may set: everything else is shared."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudyConfig:
+    """The grid, and what is measured besides the scorecard."""
+
+    variants: dict  # type: ignore[type-arg]
+    """By name: settings of `init` and `distill` that come over the run's; `trained: false` stops after initialising."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    reference: str = ""
+    """The variant that others are compared with, pair by pair; empty: the first."""
+    seconds: float | None = None
+    """CPU seconds of training that every variant gets in place of equal steps; how many fit is tried first."""
+    watch_every: int = 15
+    """Steps between two looks at the held-out KL, for the steps and seconds to a given KL."""
+    judges: int = 24
+    """Held-out windows that it is taken on."""
+    kl_target: float | None = None
+    """The KL that steps and seconds are counted to; None: what the reference comes to in the end."""
+    table: tuple[str, ...] = field(default_factory=tuple)
+    """Columns of the table by name; empty: all."""
+
+
+def study_settings(settings: Mapping[str, Any]) -> tuple[RunConfig, StudyConfig]:
+    """(settings of the run, of the study), every variant checked before any work.
+
+    Raises:
+        ConfigError: a setting or a method is unknown, there are no variants, or one sets what all share.
+    """
+    values = dict(settings)
+    study = build(StudyConfig, values.pop("study", {}), "study.")
+    config = RunConfig.from_dict(values)
+    if not study.variants or not study.seeds:
+        raise ConfigError(
+            found="a study without variants or without seeds",
+            expected="study.variants: a name and its settings for each",
+            do="add some, for instance `ours: {}`",
+        )
+    for name in study.variants:
+        chosen = variant_of(values, study, name)
+        check_methods(chosen.init)
+        check_objectives(chosen.distill)
+    if study.reference and study.reference not in study.variants:
+        raise ConfigError(
+            found=f"study.reference = {study.reference}",
+            expected=f"one of {', '.join(study.variants)}",
+            do="change study.reference",
+        )
+    return config, study
+
+
+def variant_of(settings: Mapping[str, Any], study: StudyConfig, name: str) -> RunConfig:
+    """The run's settings with those of one variant over them.
+
+    Raises:
+        ConfigError: the variant sets something that all share, or something unknown.
+    """
+    changes = dict(study.variants[name] or {})
+    for key in changes:
+        if key not in FREE:
+            raise ConfigError(
+                found=f"study.variants.{name} sets {key}",
+                expected="settings of init, distill, or trained: false",
+                do="remove it: what all variants share is set once, above",
+            )
+    changes.pop("trained", None)
+    return RunConfig.from_dict(merged(as_mappings({k: v for k, v in settings.items() if k != "study"}), changes))
