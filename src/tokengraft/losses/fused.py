@@ -159,13 +159,13 @@ class _Work:
         projection, table = self.head.projection, self.head.weight
         kept = (chunk.old, chunk.new) if projection.cap is None else (chunk.old.clone(), chunk.new.clone())
         loss, *gradients = objective(chunk)
-        weight = self.targets.weights
-        scale = self.targets.input_weight if weight is None else weight[where] * self.targets.input_weight
+        scale = torch.full_like(loss, self.targets.input_weight)
+        if self.targets.weights is not None:
+            scale = scale * self.targets.weights[where]
         self.input_totals[place] += (loss * scale).sum()
-        parts = []
         for gradient, logits, rows in zip(gradients, kept, (table, self.new_head), strict=True):
             if gradient is not None:
-                raw = projection.raw_gradient(gradient, logits)
-                raw = raw.mul_(scale[:, None] if isinstance(scale, Tensor) else scale)
-                parts.append(raw.to(table.dtype) @ rows.to(table.dtype))
-        self.hidden_gradients[place][where] = sum(parts[1:], start=parts[0]).to(self.hidden.dtype)
+                raw = projection.raw_gradient(gradient, logits).mul_(scale[:, None])
+                self.hidden_gradients[place][where] += (raw.to(table.dtype) @ rows.to(table.dtype)).to(
+                    self.hidden.dtype
+                )

@@ -139,7 +139,8 @@ def _value(own: Sequence[float | None], pairs: Sequence[tuple[float | None, floa
     mean = fmean(differences)
     if len(differences) < 2:
         return Value(fmean(numbers), spread, mean)
-    half = student_t.ppf(0.5 + CONFIDENCE / 2, len(differences) - 1) * stdev(differences) / math.sqrt(len(differences))
+    reach = float(student_t.ppf(0.5 + CONFIDENCE / 2, len(differences) - 1))
+    half = reach * stdev(differences) / math.sqrt(len(differences))
     return Value(fmean(numbers), spread, mean, mean - half, mean + half)
 
 
