@@ -16,7 +16,10 @@ app = App(
 )
 for name in (
     "demo",
+    "distill",
     "expand",
+    "graft",
+    "interpret",
     "report",
 ):
     app.command(f"tokengraft.cli.{name}:{name}", name=name)

@@ -124,7 +124,7 @@ def _figures(material: Material) -> dict[str, Any]:
 def _generation(material: Material) -> dict[str, Any]:
     extension, settings = material.extension, material.config.evaluation
     written = [
-        continue_greedily(material.model, extension.file, prompt, max_tokens=settings.prompt_tokens).ids
+        continue_greedily(material.model, extension.file, prompt, max_tokens=settings.prompt_tokens)
         for prompt in prompts(material.config, material.texts)
     ]
     return generation_score(written, extension.file, extension.decomposition)

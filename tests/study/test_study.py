@@ -1,0 +1,137 @@
+"""A small study from its settings to its table, stopped and taken up; and the arithmetic of the table."""
+
+import json
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+from tokengraft.errors import ConfigError
+from tokengraft.study import grid as grid_module
+from tokengraft.study import run_study, study_settings, summarise, table_markdown
+from tokengraft.study.settings import StudyConfig
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def flow_helper(name):
+    spec = spec_from_file_location("flow_conftest", TESTS / "flow" / "conftest.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)
+
+
+@pytest.fixture
+def settings(tmp_path, english, code):
+    folder = flow_helper("save_model_folder")(tmp_path / "model", "llama-untied", english, rows=400)
+    write = flow_helper("write_jsonl")
+    return {
+        "model": str(folder),
+        "corpus": str(write(tmp_path / "code.jsonl", code)),
+        "general": str(write(tmp_path / "english.jsonl", english[:40])),
+        "out": str(tmp_path / "study"),
+        "tokens": {"size": 20},
+        "distill": {"steps": 6, "tokens_per_step": 300, "max_length": 48, "refit_positions": 0},
+        "evaluation": {"max_bytes": 3000, "window_bytes": 256, "prompts": 1, "prompt_tokens": 4},
+        "study": {
+            "seeds": [0, 1],
+            "watch_every": 2,
+            "judges": 6,
+            "variants": {
+                "ours": {},
+                "mse": {"distill": {"objective": "hidden-mse@1"}},
+                "start": {"trained": False},
+            },
+        },
+    }
+
+
+def test_a_study_is_resumed_cell_by_cell_and_makes_its_table(settings, monkeypatch):
+    real, ran = grid_module.run_cell, []
+
+    def counted(material, chosen, seed, *, trained):
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+        ran.append((chosen.distill.objective, seed, trained))
+        return real(material, chosen, seed, trained=trained)
+
+    monkeypatch.setattr(grid_module, "run_cell", counted)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(settings)
+    ran_before, ran[:] = list(ran), []
+    monkeypatch.setattr(grid_module, "run_cell", lambda *a, **k: ran.append(1) or real(*a, **k))
+    study = run_study(settings)
+    assert len(ran_before) == 2
+    assert len(ran) == 4, "the cells that were done are not run again"
+
+    table = (study.path / "study.md").read_text()
+    for word in ("| ours |", "| mse |", "| start |", "domain bits/byte", "±"):
+        assert word in table
+    kept = json.loads((study.path / "study.json").read_text())
+    assert len(kept["cells"]) == 6
+    ours = next(row for row in kept["rows"] if row["name"] == "ours")
+    assert ours["values"]["kl"]["mean"] > 0
+    assert ours["values"]["kl"]["difference"] is None, "the reference has none from itself"
+    start = next(row for row in study.rows if row.name == "start")
+    assert start.values["steps"].mean == 0
+    assert start.values["kl"].low <= start.values["kl"].difference <= start.values["kl"].high
+    cells = {(cell["variant"], cell["seed"]): cell for cell in kept["cells"]}
+    assert [point["step"] for point in cells["ours", 0]["curve"]] == [2, 4]
+    assert cells["ours", 0]["domain"] != cells["ours", 1]["domain"], "seeds differ"
+
+    monkeypatch.setattr(grid_module, "run_cell", lambda *_, **__: pytest.fail("everything is there"))
+    assert run_study(settings).rows == study.rows
+
+
+def test_equal_time_finds_its_steps(settings):
+    settings["study"] |= {"seconds": 0.5, "seeds": [0], "variants": {"ours": {}}}
+    study = run_study(settings)
+    assert study.cells["ours", 0]["steps"] >= 1
+    assert study.rows[0].values["steps"].mean != 6 or study.cells["ours", 0]["seconds_to_train"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"variants": {}}, "without variants"),
+        ({"variants": {"a": {"tokens": {"size": 3}}}}, "study.variants.a sets tokens"),
+        ({"variants": {"a": {"distill": {"objective": "kx"}}}}, "objective 'kx'"),
+        ({"variants": {"a": {"init": {"inputs": "omp"}}}}, "without donor"),
+        ({"variants": {"a": {}}, "reference": "b"}, "study.reference"),
+        ({"variants": {"a": {}}, "seed": [1]}, "study.seed"),
+    ],
+)
+def test_a_study_is_refused_before_work(settings, change, words):
+    settings["study"] = change
+    with pytest.raises(ConfigError, match=words):
+        study_settings(settings)
+
+
+def cell(bits, kl, curve=()):
+    part = {"bits_per_byte": bits, "kl_to_base": kl, "mass_on_new": 0.1, "rate_of_new": 0.2}
+    return {
+        "domain": part,
+        "general": part,
+        "steps": 4,
+        "curve": [{"step": s, "seconds": s / 2, "kl": k} for s, k in curve],
+    }
+
+
+def test_the_table_pairs_seeds():
+    """Differences are taken seed by seed: what seeds have in common does not widen their interval."""
+    study = StudyConfig(variants={"a": {}, "b": {}}, seeds=(0, 1, 2))
+    cells = {}
+    for seed, common in enumerate((0.0, 0.5, 1.0)):
+        cells["a", seed] = cell(2 + common, 0.1, [(5, 0.3), (10, 0.1)])
+        cells["b", seed] = cell(1.9 + common, 0.1, [(5, 0.05), (10, 0.04)])
+    rows = {row.name: row for row in summarise(cells, study, cell(2.0, 0.0))}
+    value = rows["b"].values["domain"]
+    assert value.difference == pytest.approx(-0.1)
+    assert value.low == pytest.approx(-0.1)
+    assert value.high == pytest.approx(-0.1)
+    assert value.spread == pytest.approx(0.5)
+    assert rows["a"].values["domain_change"].mean == pytest.approx(25.0)
+    assert rows["a"].values["calibration"].mean == pytest.approx(0.5)
+    assert (rows["a"].steps_to_kl, rows["b"].steps_to_kl) == (10, 5), "the target is what the reference came to"
+    table = table_markdown(list(rows.values()), cell(2.0, 0.0), ("domain",))
+    assert "| b | 2.4000 ± 0.5000 (-0.1000 [-0.1000, -0.1000])" in table
