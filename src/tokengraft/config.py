@@ -141,6 +141,13 @@ class DistillConfig:
     """Which piece stands for a new token: the last (`boundary`), or the `first-piece`, as in the thesis."""
     position_decay: float | None = None
     """Positions count exp(−distance / decay) for the input rows, by tokens since the last new one; None: all alike."""
+    snippet: int | None = None
+    """Train on stretches of so many base tokens around new tokens (Token Distillation: 50); None: on whole windows."""
+    snippets_per_token: int = 100
+    """Stretches for the sake of one new token, at most."""
+    generated: int = 0
+    """Texts that the model writes itself for each new token, in place of the corpus (with a `snippet` as their length,
+    else 50 base tokens); 0: the corpus."""
     head_objective: str = "ce"
     """Of the head rows: `ce`, `chain-rule`, or any share between: `0.5*ce + 0.5*chain-rule`."""
     temperature: float = 1.0

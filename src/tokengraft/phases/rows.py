@@ -11,18 +11,24 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from tokengraft.config import DistillConfig
+from tokengraft.errors import CorpusError
 from tokengraft.losses.fused import Head
 from tokengraft.losses.mixture import HeadMixture, InputMixture
 from tokengraft.model.load import context_length
 from tokengraft.model.projection import find_projection
 from tokengraft.model.rows import Composed, NewRows, frozen
 from tokengraft.phases.anchors import anchors
+from tokengraft.phases.generated import generated_windows
 from tokengraft.phases.head import FitPlan, refit_head
 from tokengraft.phases.objectives import Comparison, Scales
 from tokengraft.phases.pieces import piece_tree, sample_windows
 from tokengraft.training.batches import like_lengths, mixed_batches
 from tokengraft.training.loop import Journal, Outcome, Plan, Step, run_phase
+from tokengraft.training.snippets import snippets
 from tokengraft.training.windows import Window, collect_windows
+
+GENERATED_LENGTH = 50
+"""Base tokens of a text that the model writes itself, as in Token Distillation."""
 
 
 class RowsPhase:
@@ -143,6 +149,32 @@ def training_windows(model: Any, extension: Any, texts: Iterable[str], settings:
     )
 
 
+def taught_windows(
+    model: Any, extension: Any, windows: Sequence[Window], settings: DistillConfig, seed: int
+) -> Sequence[Window]:
+    """What the rows are taught on: the windows, stretches of them, or text that the model writes itself.
+
+    Raises:
+        CorpusError: no stretch has a new token in it.
+    """
+    if settings.generated:
+        length = settings.snippet or GENERATED_LENGTH
+        return generated_windows(model, extension, per_token=settings.generated, length=length, seed=seed)
+    if settings.snippet is None:
+        return windows
+    found = snippets(
+        windows, extension.decomposition, extension.base.prefix_ids(), settings.snippet, settings.snippets_per_token,
+        extension.base_size,
+    )  # fmt: skip
+    if not found:
+        raise CorpusError(
+            found=f"{len(windows)} windows without a new token",
+            expected="text in which new tokens occur",
+            do="give other text, or leave distill.snippet out",
+        )
+    return found
+
+
 def distill(
     model: Any,
     extension: Any,
@@ -168,6 +200,7 @@ def distill(
         ModelError: the model's head cannot be reproduced, or a loss is not finite.
     """
     chosen = dataclasses.replace(settings or DistillConfig(), **changes)
+    windows = taught_windows(model, extension, windows, chosen, seed)
     with frozen(model):
         phase = RowsPhase(model, extension, chosen, sample_windows(windows, replay, chosen.replay_share, seed))
         plan = Plan(chosen.steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows")
