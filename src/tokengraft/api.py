@@ -97,7 +97,7 @@ def distill(
     _require_grown(model, extension)
     _require_base(TokenizerFile.load(base), extension)
     windows = training_windows(model, extension, corpus_texts(corpus), chosen)
-    if not windows:
+    if not windows and not chosen.generated:
         raise CorpusError(
             found="no text of more than one token", expected="text to train on", do="give a corpus with text"
         )

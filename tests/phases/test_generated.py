@@ -50,7 +50,7 @@ def test_rows_are_trained_on_what_the_settings_say(grafted, extension):
     moved = (after.inputs != before.inputs).any(1).nonzero()[:, 0].tolist()
     assert moved == [1, 2]
     distill(grafted, extension, windows, settings=SETTINGS, generated=1)
-    assert (NewRows.read(grafted, 300, 330).inputs != after.inputs).any(1).sum() > 10
+    assert (NewRows.read(grafted, 300, 330).inputs != after.inputs).any(1).sum() > 5
 
 
 def test_text_without_new_tokens_has_no_stretches(grafted, extension):

@@ -1,6 +1,5 @@
 """Training text that the model writes itself, where there is no corpus: continuations of each new token's pieces."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,15 +13,9 @@ BATCH = 16
 
 @torch.no_grad()
 def generated_windows(
-    model: Any,
-    extension: Any,
-    *,
-    per_token: int = 4,
-    length: int = 50,
-    seed: int = 0,
-    tokens: Sequence[Any] | None = None,
+    model: Any, extension: Any, *, per_token: int = 4, length: int = 50, seed: int = 0
 ) -> list[Window]:
-    """Windows of text that the frozen base samples behind each new token's pieces (Dobler et al. 2025, section 3.2).
+    """Windows of text that the frozen base samples behind each new token's pieces (Dobler et al. 2025).
 
     Each of about `length` base tokens, begun as the tokenizer begins a text. The text is encoded again by the extended
     tokenizer, so that every new token in it is trained. Drawn with the seed alone, whatever the state of torch.
@@ -31,7 +24,7 @@ def generated_windows(
     """
     prefix = list(extension.base.prefix_ids())
     draw = torch.Generator(device=model.device).manual_seed(seed)
-    wanted = [token for token in (extension.new_tokens if tokens is None else tokens) for _ in range(per_token)]
+    wanted = [token for token in extension.new_tokens for _ in range(per_token)]
     texts: list[str] = []
     with bar(len(wanted), "the model writes", "text") as progress:
         for start in range(0, len(wanted), BATCH):
@@ -46,9 +39,9 @@ def generated_windows(
 def _continued(
     model: Any, rows: list[list[int]], length: int, base_size: int, draw: torch.Generator
 ) -> list[list[int]]:
-    """The rows with sampled ids behind them, up to `length`; rows of unlike length are read without padding before them.
+    """The rows with sampled ids behind them, up to `length`; rows of unlike length are padded on the right.
 
-    A row's logits are taken at its own last id, and right padding is never looked at: attention is causal.
+    A row's logits are taken at its own last id, and what stands behind it is never looked at: attention is causal.
     """
     rows = [list(row) for row in rows]
     while min(map(len, rows)) < length:
