@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tokengraft.cli.printing import print_study
 from tokengraft.errors import ConfigError
 from tokengraft.study import grid as grid_module
 from tokengraft.study import run_study, study_settings, summarise, table_markdown
@@ -46,7 +47,7 @@ def settings(tmp_path, english, code):
     }
 
 
-def test_a_study_is_resumed_cell_by_cell_and_makes_its_table(settings, monkeypatch):
+def test_a_study_is_resumed_cell_by_cell_and_makes_its_table(settings, monkeypatch, capsys):
     real, ran = grid_module.run_cell, []
 
     def counted(material, chosen, seed, *, trained):
@@ -67,7 +68,10 @@ def test_a_study_is_resumed_cell_by_cell_and_makes_its_table(settings, monkeypat
     table = (study.path / "study.md").read_text()
     for word in ("| ours |", "| mse |", "| start |", "domain bits/byte", "±"):
         assert word in table
-    kept = json.loads((study.path / "study.json").read_text())
+    print_study(study, as_json=False)
+    assert "ours" in capsys.readouterr().out
+    print_study(study, as_json=True)
+    kept = json.loads(capsys.readouterr().out)
     assert len(kept["cells"]) == 6
     ours = next(row for row in kept["rows"] if row["name"] == "ours")
     assert ours["values"]["kl"]["mean"] > 0

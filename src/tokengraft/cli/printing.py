@@ -1,14 +1,20 @@
 """How single steps print what they did: a line for each fact, or JSON."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from tokengraft.study import Study
+
 PLACES = ("first", "middle", "last", "random")
+
+TERMINAL = ("domain", "general_change", "kl", "calibration", "doubles")
+"""Columns of a study's table that fit a terminal."""
 
 
 def print_facts(facts: Mapping[str, Any], *, as_json: bool) -> None:
@@ -46,6 +52,24 @@ def print_interpretation(found: Mapping[str, Any], *, as_json: bool) -> None:
     for layer in found["lens"]:
         said = "  ".join(f"{text!r} {share:.2f}" for text, share in layer["tokens"])
         console.print(f"layer {layer['layer']:>2}  {escape(said)}")
+
+
+def print_study(study: "Study", *, as_json: bool, columns: Sequence[str] = TERMINAL) -> None:
+    """Prints the table of a study, for `tokengraft compare CONFIG`; all columns are in its `study.md`."""
+    if as_json:
+        print((study.path / "study.json").read_text(encoding="utf-8"), end="")
+        return
+    from tokengraft.study.table import COLUMNS, shown
+
+    table = Table(title=f"{len(study.cells)} cells, means over seeds", title_justify="left")
+    table.add_column("variant")
+    for name in columns:
+        table.add_column(COLUMNS[name][0], justify="right")
+    for row in study.rows:
+        table.add_row(escape(row.name), *(escape(shown(row.values[name], COLUMNS[name][2])) for name in columns))
+    console = Console()
+    console.print(table)
+    console.print(f"all figures  {study.path / 'study.md'}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _cosines(found: Mapping[str, Any]) -> Table:
