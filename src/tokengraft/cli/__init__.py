@@ -17,6 +17,7 @@ app = App(
 for name in (
     "demo",
     "expand",
+    "prune",
     "report",
 ):
     app.command(f"tokengraft.cli.{name}:{name}", name=name)
