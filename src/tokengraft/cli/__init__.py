@@ -17,6 +17,7 @@ app = App(
 for name in (
     "demo",
     "expand",
+    "inspect",
     "prune",
     "report",
 ):
