@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tokengraft.tokenizer import ExtendedTokenizer as ExtendedTokenizer
     from tokengraft.tokenizer import NewToken as NewToken
     from tokengraft.tokenizer import extend_tokenizer as extend_tokenizer
+    from tokengraft.tokenizer.inspection import inspect_tokenizer as inspect_tokenizer
+    from tokengraft.tokenizer.prune import prune_tokenizer as prune_tokenizer
 
 _ROOMS = {
     "ExtendedTokenizer": "tokenizer",
@@ -38,6 +40,8 @@ _ROOMS = {
     "extend_tokenizer": "tokenizer",
     "grow": "api",
     "initialise": "api",
+    "inspect_tokenizer": "tokenizer.inspection",
+    "prune_tokenizer": "tokenizer.prune",
     "report": "api",
 }
 
@@ -54,6 +58,8 @@ __all__ = [
     "extend_tokenizer",
     "grow",
     "initialise",
+    "inspect_tokenizer",
+    "prune_tokenizer",
     "report",
 ]
 

@@ -1,9 +1,41 @@
 """Where two tokenizations of one text end a token at the same byte."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Int
 
+from tokengraft.alignment.aligners import Alignment, Sides, aligners
 from tokengraft.errors import TokenizerError
+from tokengraft.tokenizer.file import TokenizerFile
+
+
+@aligners.register("bytes", paper="none")
+def by_bytes(sides: Sides) -> Alignment:
+    """Both cumulative byte lengths coincide; exact for any two tokenizers that keep the text, O(n)."""
+    text = sides.text
+    positions = shared_boundaries(
+        byte_lengths(sides.base, sides.base_ids, text), byte_lengths(sides.other, sides.other_ids, text)
+    )
+    return Alignment(sides.base_ids, sides.other_ids, *positions)
+
+
+def byte_lengths(
+    file: TokenizerFile, ids: Sequence[int] | Int[np.ndarray, " tokens"], text: str
+) -> Int[np.ndarray, " tokens"]:
+    """Bytes of `text` that each of `ids`, its encoding, covers.
+
+    The space that SentencePiece puts before a text is no part of it and is taken off the first token. Lengths come from
+    the vocabulary, not from `Encoding.offsets`, which count characters and so cannot see a boundary inside one.
+
+    Raises:
+        TokenizerError: no entry has one of these ids.
+    """
+    numbers = np.asarray(ids, np.int64)
+    lengths = file.lengths_of(numbers)
+    if len(numbers) and int(lengths.sum()) == len(text.encode("utf-8")) + 1:
+        lengths[0] -= file.token_bytes(int(numbers[0])).startswith(b" ")
+    return lengths
 
 
 def shared_boundaries(
@@ -21,19 +53,21 @@ def shared_boundaries(
     >>> base.tolist(), extended.tolist()
     ([2, 4], [0, 2])
     """
-    base_ends, base_positions = _ends(base_lengths)
-    extended_ends, extended_positions = _ends(extended_lengths)
-    total = _common_total(base_ends, extended_ends)
-    owner = np.zeros(total + 1, np.int64)
-    owner[base_ends] = base_positions + 1
-    shared = owner[extended_ends]
-    return shared[shared > 0] - 1, extended_positions[shared > 0]
+    ends = np.cumsum(base_lengths), np.cumsum(extended_lengths)
+    total = _common_total(*ends)
+    base_end, extended_end = np.zeros(total + 1, bool), np.zeros(total + 1, bool)
+    base_end[ends[0]] = True
+    extended_end[ends[1]] = True
+    shared = base_end & extended_end
+    shared[0] = False
+    return _ending(base_lengths, ends[0], shared), _ending(extended_lengths, ends[1], shared)
 
 
-def _ends(lengths: Int[np.ndarray, " tokens"]) -> tuple[Int[np.ndarray, " filled"], Int[np.ndarray, " filled"]]:
-    """(byte at which each token ends, its position), of the tokens that cover any."""
-    positions = np.flatnonzero(lengths)
-    return np.cumsum(lengths[positions]), positions
+def _ending(
+    lengths: Int[np.ndarray, " tokens"], ends: Int[np.ndarray, " tokens"], shared: np.ndarray
+) -> Int[np.ndarray, " shared"]:
+    """Positions of the tokens that end at a shared byte; one that covers nothing ends where the one before it did."""
+    return np.flatnonzero(shared[ends] & (lengths > 0))
 
 
 def _common_total(base_ends: Int[np.ndarray, " base"], extended_ends: Int[np.ndarray, " extended"]) -> int:

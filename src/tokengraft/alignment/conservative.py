@@ -3,7 +3,22 @@
 import numpy as np
 from jaxtyping import Int
 
+from tokengraft.alignment.aligners import Alignment, Sides, aligners
+from tokengraft.errors import TokenizerError
 from tokengraft.tokenizer.decomposition import Decomposition
+
+
+@aligners.register("pieces", paper="none")
+def by_pieces(sides: Sides) -> Alignment:
+    """The pieces of each token, known from its making; exact for an extension, O(n)."""
+    if sides.extension is None:
+        raise TokenizerError(
+            found=f"{sides.other.name}, whose tokens' pieces are not known",
+            expected="an ExtendedTokenizer",
+            do="align by bytes",
+        )
+    parts = sides.extension.decomposition
+    return Alignment(parts.flatten(sides.other_ids), sides.other_ids, *aligned_positions(sides.other_ids, parts))
 
 
 def aligned_positions(

@@ -19,7 +19,9 @@ for name in (
     "distill",
     "expand",
     "graft",
+    "inspect",
     "interpret",
+    "prune",
     "report",
 ):
     app.command(f"tokengraft.cli.{name}:{name}", name=name)

@@ -30,12 +30,7 @@ class Spill:
 
     def write(self, counts: Mapping[str, int]) -> None:
         """Adds these counts; a pre-token may come in any number of calls."""
-        rows: list[list[tuple[str, int]]] = [[] for _ in range(PARTS)]
-        for pretoken, count in counts.items():
-            rows[crc32(pretoken.encode()) % PARTS].append((pretoken, count))
-        for part, chosen in enumerate(rows):
-            if chosen:
-                write_counts(self.folder / f"{part:03d}-{self._written:06d}.arrow", chosen)
+        write_parts(self.folder, f"{self._written:06d}", counts)
         self._written += 1
 
     def counts(self) -> "SpilledCounts":
@@ -58,6 +53,12 @@ class SpilledCounts(Mapping[str, int]):
 
     def __init__(self, files: Iterable[Path], size: int, owner: object = None) -> None:
         self._files, self._size, self._owner = list(files), size, owner
+
+    @classmethod
+    def of(cls, files: Iterable[Path]) -> "SpilledCounts":
+        """The counts in these files, one a part."""
+        parts = list(files)
+        return cls(parts, sum(map(_rows_in, parts)))
 
     def __len__(self) -> int:
         return self._size
@@ -97,6 +98,25 @@ class _Rows:
     def __iter__(self) -> Iterator[Any]:
         rows = self._counts._rows()
         return rows if self._column is None else (row[self._column] for row in rows)
+
+
+def write_parts(folder: Path, name: str, counts: Mapping[str, int]) -> None:
+    """Writes counts into a folder, one file a part: `<part>-<name>.arrow`. Parts without any have no file."""
+    rows: list[list[tuple[str, int]]] = [[] for _ in range(PARTS)]
+    for pretoken, count in counts.items():
+        rows[crc32(pretoken.encode()) % PARTS].append((pretoken, count))
+    for part, chosen in enumerate(rows):
+        if chosen:
+            write_counts(folder / f"{part:03d}-{name}.arrow", chosen)
+
+
+def _rows_in(path: Path) -> int:
+    import pyarrow as pa  # noqa: PLC0415
+
+    if not path.exists():
+        return 0
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
+        return sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
 
 
 def write_counts(path: Path, rows: Iterable[tuple[str, int]]) -> None:

@@ -37,8 +37,9 @@ class Decomposition:
         """The base ids of a sequence, every new id replaced by its pieces. O(output)."""
         lengths = self.lengths[ids]
         ends = np.cumsum(lengths)
-        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - lengths, lengths)
-        return self._pieces[np.repeat(self._starts[ids], lengths) + within]
+        places = np.repeat(self._starts[ids] - (ends - lengths), lengths)
+        places += np.arange(len(places))
+        return self._pieces[places]
 
     def last_piece_index(self, ids: Int[np.ndarray, " extended"]) -> Int[np.ndarray, " extended"]:
         """For each id the place of its last piece in `flatten(ids)`: there both sequences end at the same byte."""

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
 from tokenizers import Tokenizer
 
 from tokengraft import atomic
@@ -188,6 +190,26 @@ class TokenizerFile:
                 do=f"check that {self.name} made these ids",
             )
         return token.encode("utf-8") if number in self._added_ids else self._spelling(token)
+
+    def lengths_of(self, ids: Int[np.ndarray, " tokens"]) -> Int[np.ndarray, " tokens"]:
+        """Bytes of text that each id stands for, all at once.
+
+        Raises:
+            TokenizerError: no entry has one of these ids.
+        """
+        table = self._lengths
+        if len(ids) and (ids.min() < 0 or ids.max() >= len(table)):
+            self.token_bytes(int(ids.max() if ids.max() >= len(table) else ids.min()))
+        lengths = table[ids]
+        if len(ids) and lengths.min() < 0:
+            self.token_bytes(int(ids[lengths.argmin()]))
+        return lengths
+
+    @cached_property
+    def _lengths(self) -> Int[np.ndarray, " size"]:
+        """Bytes of each id; -1 where it is not in use."""
+        used = ((-1 if entry is None else len(self.token_bytes(number))) for number, entry in enumerate(self.tokens))
+        return np.fromiter(used, np.int64, self.size)
 
     @cached_property
     def _added_ids(self) -> frozenset[int]:

@@ -20,7 +20,12 @@ def fuzz_texts(extended: ExtendedTokenizer, domain: Sequence[str], number: int, 
     new = [token.text for token in extended.new_tokens]
     added = [token["content"] for token in extended.base.added_tokens]
     for _ in range(number):
-        yield "".join(_piece(draw, domain, new, added) for _ in range(draw.randint(1, 8)))
+        yield mixed(draw, domain, new, added)
+
+
+def mixed(draw: random.Random, domain: Sequence[str], new: Sequence[str], added: Sequence[str]) -> str:
+    """One such text."""
+    return "".join(_piece(draw, domain, new, added) for _ in range(draw.randint(1, 8)))
 
 
 def _piece(draw: random.Random, domain: Sequence[str], new: Sequence[str], added: Sequence[str]) -> str:

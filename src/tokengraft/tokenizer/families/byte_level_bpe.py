@@ -42,7 +42,7 @@ class ByteLevelBPE:
         pretokens = self._splitter(text)
         leading = bool(pretokens) and pretokens[0].startswith(" ") and not text.startswith(" ")
         pretokens[:1] = [pretokens[0][1:]] if leading else pretokens[:1]
-        return spell_all(pretoken for pretoken in pretokens if pretoken)
+        return spell_all(filter(None, pretokens))
 
     def sample(self, pretokens: Sequence[str]) -> str:
         """The text of pre-tokens side by side."""
