@@ -232,7 +232,7 @@ def make_evaluation(candidates, names=("base", "initialised", "distilled")):
             },
             "calibration": (place and {
                 "positions": [900, 300, 200, 100, 90, 80, 70, 60, 50, 40],
-                "mass": [(number + 0.5) / 10 * n for number, n in enumerate([900, 300, 200, 100, 90, 80, 70, 60, 50, 40])],
+                "mass": [45, 45, 50, 35, 40.5, 44, 45.5, 45, 42.5, 38],
                 "new": [30, 40, 50, 40, 41, 42, 43, 44, 41, 38],
             }) or None,
             "kl_by_distance": (place and {
@@ -288,7 +288,7 @@ def _change(before, part, value, spread, metric="bits_per_byte", p_value=0.001):
 
 @pytest.fixture
 def measured_folder(make_run):
-    """A run as it is with everything measured: intervals, differences, single tokens, a control, tasks, later phases."""
+    """A run with everything measured: intervals, differences, single tokens, a control, tasks, later phases."""
 
     def change(metrics, samples, candidates):
         base, *others = metrics["models"]

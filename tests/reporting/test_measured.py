@@ -1,4 +1,4 @@
-"""What was measured, on the page: sentences with their certainty, tables, plots; and what is said where it is missing."""
+"""What was measured, on the page: sentences with their certainty, tables, plots; and what is said where none is."""
 
 import dataclasses
 import json
