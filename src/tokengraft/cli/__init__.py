@@ -15,12 +15,13 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 for name in (
+    "code_tasks",
     "demo",
     "eval",
     "expand",
     "report",
 ):
-    app.command(f"tokengraft.cli.{name}:{name}", name=name)
+    app.command(f"tokengraft.cli.{name}:{name}", name=name.replace("_", "-"))
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
