@@ -97,7 +97,7 @@ def test_a_run_without_details_has_a_page(run_folder):
     [
         ("distilled.json", "{", "distilled.json"),
         ("distilled.json", '{"name": "distilled", "domain": {"documents": {"name": 3}}}', "domain.documents.name"),
-        ("tokens.jsonl", '{"id": "x", "models": {}}', "tokens.jsonl line 1"),
+        ("tokens.jsonl", '{"id": "x", "count": 1, "models": {"distilled": {"verdict": 3}}}', "tokens.jsonl line 1"),
     ],
 )
 def test_broken_details_are_named(measured_folder, file, text, found):

@@ -18,6 +18,10 @@ def eval(  # noqa: A001 (the command's name)
     field: Annotated[str | None, Parameter(help="Name of the text field in the domain's records.")] = None,
     out: Annotated[str | None, Parameter(help="Folder for figures and page; a stopped evaluation goes on.")] = None,
     lm_eval: Annotated[str | None, Parameter(help="Tasks of lm-eval, or a task file: arc_easy,mine.yaml")] = None,
+    tasks: Annotated[str | None, Parameter(help="bigcodebench,ds1000,humaneval,mbpp,mine.jsonl")] = None,
+    data: Annotated[str | None, Parameter(help="Folder of benchmark files; else they come from the hub.")] = None,
+    python: Annotated[str | None, Parameter(help="Interpreter that grades programs.")] = None,
+    allow_code_execution: Annotated[bool | None, Parameter(help="Run what models write. This is no sandbox.")] = None,
     device: Device = None,
     dtype: Annotated[str | None, Parameter(help="float32, bfloat16, float16 or auto.")] = None,
     seed: Seed = None,
@@ -26,10 +30,12 @@ def eval(  # noqa: A001 (the command's name)
     json: Annotated[bool, Parameter(help="Print the figures as JSON.", negative="")] = False,
     settings: Settings = None,
 ) -> None:
-    """Measure a model on held-out text: bits per byte, retention, new tokens, speed; each with its interval."""
+    """Measure a model on held-out text: bits per byte, retention, new tokens, speed; and on tasks."""
     given = {
         "model": model, "base": base, "control": control, "domain.path": domain, "domain.field": field,
         "general.path": general, "out": out, "lm_eval.tasks": lm_eval.split(",") if lm_eval else None,
+        "code.tasks": tasks.split(",") if tasks else None, "code.data": data, "code.python": python,
+        "code.allow_code_execution": allow_code_execution,
         "device": device, "dtype": dtype, "seed": seed, "threads": threads, "trust_remote_code": trust_remote_code,
     }  # fmt: skip
     flags = nested({**given, **assignments(settings)})

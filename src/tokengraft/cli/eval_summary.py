@@ -102,7 +102,12 @@ def _tasks(metrics: Mapping[str, Any]) -> Iterator[str]:
             for metric, figure in found.get("metrics", {}).items():
                 error = "" if figure["stderr"] is None else f" ± {figure['stderr']:.4f}"
                 yield f"{name}, {task}, {metric}: {figure['value']:.4f}{error} ({found['documents']} documents)"
-    for test in metrics["lm_eval_differences"]:
+    for name, results in (metrics["code_tasks"] or {}).items():
+        for found in results["tasks"]:
+            passed = ", ".join(f"pass@{k} {value:.4f}" for k, value in found["pass_at"].items())
+            counted = f"{found['scored']} of {found['problems']} problems"
+            yield f"{name}, {found['task']}: {passed or 'nothing scored'} ({counted})"
+    for test in [*metrics["lm_eval_differences"], *metrics["code_differences"]]:
         yield (
             f"{test['after']} against {test['before']}, {test['task']}: right only after {test['only_after']}, only "
             f"before {test['only_before']}, of {test['documents']}; McNemar p {test['p_value']:.2g}"

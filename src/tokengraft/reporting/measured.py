@@ -130,12 +130,16 @@ def forest(differences: Sequence[Difference], final: str) -> Markup | None:
 def phase_curves(curves: Sequence[Curve]) -> list[Markup]:
     """A chart for each loss of each later phase, the control's curve beside the model's."""
     own = [curve for curve in curves if not curve.phase.startswith("control ") and len(curve.steps) > 1]
-    controls = {(curve.phase.removeprefix("control "), curve.loss): curve for curve in curves}
+    controls = {
+        (curve.phase.removeprefix("control "), curve.loss): curve
+        for curve in curves
+        if curve.phase.startswith("control ")
+    }
     return [_phase_curve(number, curve, controls.get((curve.phase, curve.loss))) for number, curve in enumerate(own)]
 
 
 def _phase_curve(number: int, curve: Curve, other: Curve | None) -> Markup:
-    other = other if other is not None and other is not curve and len(other.steps) > 1 else None
+    other = other if other is not None and len(other.steps) > 1 else None
     title = readable(f"{curve.phase}: {curve.loss.replace('_', ' ')}")
     with mpl.rc_context(SETTINGS):
         figure, axes = canvas(260)

@@ -38,7 +38,7 @@ def read_metrics(fields: Fields) -> Metrics:
         total_seconds=timing.maybe(Fields.number, "total_seconds") if timing else None,
         training=_training(fields.maybe(Fields.part, "training")),
         differences=tuple(_differences(fields)),
-        tasks=tuple(_tasks(fields)),
+        tasks=(*_tasks(fields), *_code(fields)),
         task_differences=tuple(_task_differences(fields)),
         verdicts=_verdicts(fields.maybe(Fields.part, "verdicts")),
     )
@@ -147,8 +147,18 @@ def _tasks(fields: Fields) -> Iterator[TaskFigure]:
                 yield TaskFigure(model, task, metric, figure.number("value"), error, documents)
 
 
+def _code(fields: Fields) -> Iterator[TaskFigure]:
+    models = fields.maybe(Fields.part, "code_tasks")
+    for model in models.values if models else ():
+        for task in models.part(model).parts("tasks") if models else ():
+            passed = task.part("pass_at")
+            for k in passed.values:
+                yield TaskFigure(model, task.text("task"), f"pass@{k}", passed.number(k), None, task.whole("scored"))
+
+
 def _task_differences(fields: Fields) -> Iterator[TaskDifference]:
-    for part in fields.maybe(Fields.parts, "lm_eval_differences") or []:
+    kinds = ("lm_eval_differences", "code_differences")
+    for part in [each for kind in kinds for each in fields.maybe(Fields.parts, kind) or []]:
         yield TaskDifference(
             before=part.text("before"),
             after=part.text("after"),

@@ -43,7 +43,9 @@ def _cost(metrics: Metrics) -> Iterator[Finding]:
             decimal(generation.bytes_per_step, 2), decimal(before.bytes_per_step, 2)
         )
     if change is not None:
-        text += Markup(" (tokens a byte {}, 95 % interval {} to {})").format(*map(signed, _ends(change)))
+        text += Markup(" (tokens a byte {}, 95 % interval {} to {})").format(
+            *map(signed, (change.value, *_ends(change)))
+        )
     yield Finding(kind, text + Markup("."))
 
 

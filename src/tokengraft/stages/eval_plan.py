@@ -21,6 +21,7 @@ from tokengraft.errors import ConfigError, ModelError, TokenizerError
 from tokengraft.evaluation.lm_eval_bridge import check_tasks
 from tokengraft.model.checks import check_fit, check_model, read_config
 from tokengraft.model.load import pick_device, pick_dtype
+from tokengraft.stages.eval_code import CodeConfig, check_code
 from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile
 from tokengraft.tokenizer.between import extension_between, extension_of
 
@@ -63,6 +64,7 @@ class EvalPlan:
     generation_batch: int = 8
     evaluation: EvaluationConfig = field(default_factory=lambda: EvaluationConfig(prompts=32, prompt_tokens=64))
     lm_eval: LmEvalConfig = field(default_factory=LmEvalConfig)
+    code: CodeConfig = field(default_factory=CodeConfig)
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "EvalPlan":
@@ -93,13 +95,14 @@ def check_plan(plan: EvalPlan) -> Subjects:
     Raises:
         TokengraftError: the first thing found that would stop the evaluation later.
     """
-    if plan.domain is None and not plan.lm_eval.tasks:
+    if plan.domain is None and not plan.lm_eval.tasks and not plan.code.tasks:
         raise ConfigError(
             found=f"{plan.model}, and no text to measure it on",
             expected="held-out text of the domain, tasks, or the folder of a run, which has its own",
-            do="give --domain, or --lm-eval",
+            do="give --domain, --tasks or --lm-eval",
         )
     check_tasks(plan.lm_eval.tasks)
+    check_code(plan.code, plan.out)
     pick_dtype(plan.dtype, pick_device(plan.device))
     for corpus in (plan.domain, plan.general):
         if corpus is not None:

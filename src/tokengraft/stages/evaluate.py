@@ -26,6 +26,7 @@ from tokengraft.evaluation.scorecard import Scorer, generation_score
 from tokengraft.model import load_model
 from tokengraft.progress import task, watch
 from tokengraft.reporting import write_report
+from tokengraft.stages.eval_code import code_differences, run_code
 from tokengraft.stages.eval_plan import EvalPlan, Subjects, check_plan, domain_documents
 from tokengraft.stages.scores import as_sample, once, passages, prompts
 from tokengraft.tokenizer import fertility
@@ -118,7 +119,7 @@ class _Evaluation:
 
     def score(self, name: str) -> dict[str, Any]:
         """Everything that is measured of one model; what an earlier start has finished is not measured again."""
-        stages = {f"score {name}": self._texts_of, f"lm_eval {name}": self._tasks_of}
+        stages = {f"score {name}": self._texts_of, f"lm_eval {name}": self._tasks_of, f"code {name}": self._code_of}
         open_stages = [stage for stage in stages if self.run.facts(stage) is None]
         if open_stages:
             if self.compared and self.plan.domain is not None and name != "base":
@@ -166,6 +167,12 @@ class _Evaluation:
             return {"lm_eval": None}
         return {"lm_eval": run_lm_eval(model, self.models[name], **asdict(self.plan.lm_eval))}
 
+    def _code_of(self, name: str, model: Any) -> dict[str, Any]:
+        code = self.plan.code
+        if not code.tasks:
+            return {"code": None}
+        return {"code": run_code(model, self.models[name], code, self.run.path / "code" / name, self.plan.seed)}
+
 
 def _name(subjects: Subjects) -> str:
     return "extended" if subjects.extension.new_tokens else "model"
@@ -176,6 +183,7 @@ def _metrics(evaluation: _Evaluation, scores: Mapping[str, Mapping[str, Any]]) -
     details = read_details(run.path, list(scores))
     write_tokens(run.path, details, [token.to_dict() for token in extension.new_tokens])
     tasks = {name: entry["lm_eval"] for name, entry in scores.items() if entry["lm_eval"]} or None
+    code = {name: entry["code"] for name, entry in scores.items() if entry["code"]} or None
     measured = evaluation.compared and plan.domain is not None
     counted = once(run, "tokens", lambda: _tokens(evaluation)) if measured else None
     samples = passages(plan.evaluation, extension, evaluation.texts["domain"]) if measured else []
@@ -200,6 +208,8 @@ def _metrics(evaluation: _Evaluation, scores: Mapping[str, Mapping[str, Any]]) -
         "verdicts": count_verdicts(details),
         "lm_eval": tasks,
         "lm_eval_differences": task_differences(tasks or {}, against(list(scores))),
+        "code_tasks": code,
+        "code_differences": code_differences(code or {}, against(list(scores))),
         "gap_closed": None,
         "memory": None,
         "timing": {"stages": run.seconds(), "total_seconds": run.elapsed()},

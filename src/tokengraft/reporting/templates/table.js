@@ -4,11 +4,12 @@
   box.setAttribute("role", "status");
   document.body.append(box);
   const show = (event) => {
-    const token = event.target instanceof Element ? event.target.closest(".toks span[data-tip]") : null;
+    const token = event.target instanceof Element ? event.target.closest(".toks span[title]") : null;
     box.hidden = !token;
-    if (token) box.textContent = token.dataset.tip;
+    if (token) box.textContent = token.title;
   };
-  for (const kind of ["pointerover", "click"]) document.addEventListener(kind, show);
+  // Where there is no pointer to rest on a token, a touch shows what its title says.
+  document.addEventListener("click", show);
 })();
 (() => {
   const tables = [...document.querySelectorAll("table.tokens")];
