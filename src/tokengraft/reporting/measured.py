@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from tokengraft.reporting.charts import canvas, limits, smoothed
 from tokengraft.reporting.data import Token
 from tokengraft.reporting.evidence import Curve, Detail, Difference, RowMap, Table
-from tokengraft.reporting.numbers import decimal, percent, signed
+from tokengraft.reporting.numbers import count, decimal, percent, signed
 from tokengraft.reporting.svg import ACCENT, GREY, INK, MUTED, RULE, SETTINGS, SOFT, inline_svg
 from tokengraft.reporting.text import inline, readable
 
@@ -54,6 +54,8 @@ def saved_by_frequency(tokens: Sequence[Token]) -> Markup | None:
         axes.set(xscale="log", yscale="log", xlabel="count when chosen", ylabel="tokens saved")
         axes.set_title("Frequency against tokens saved")
         axes.minorticks_off()
+        for axis in (axes.xaxis, axes.yaxis):  # the usual labels of a logarithmic axis are mathematics, drawn as text
+            axis.set_major_formatter(lambda value, _: count(value))
         _grid(axes, "both")
     return inline_svg(figure, "frequency", f"Count against tokens saved of {len(points)} new tokens")
 

@@ -14,6 +14,8 @@ from tokengraft.statistics import holm
 Kind = Literal["gained", "lost", "same", "unknown"]
 
 ALPHA = 0.05
+ALIKE = 0.05
+"""Share by which bytes a step of a few prompts may differ without meaning anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +38,20 @@ def _cost(metrics: Metrics) -> Iterator[Finding]:
     text = Markup("Held-out text of the domain takes <b>{} {} tokens</b>").format(
         percent(abs(domain.saved)), "fewer" if domain.saved >= 0 else "more"
     )
-    generation = metrics.final.generation
-    before = metrics.base.generation
-    if generation and before and generation.bytes_per_step and before.bytes_per_step:
-        text += Markup("; a step of decoding yields {} bytes instead of {}").format(
-            decimal(generation.bytes_per_step, 2), decimal(before.bytes_per_step, 2)
-        )
     if change is not None:
         text += Markup(" (tokens a byte {}, 95 % interval {} to {})").format(
             *map(signed, (change.value, *_ends(change)))
         )
     yield Finding(kind, text + Markup("."))
+    after, before = metrics.final.generation, metrics.base.generation
+    if after and before and after is not before and after.bytes_per_step and before.bytes_per_step:
+        ratio = after.bytes_per_step / before.bytes_per_step
+        yield Finding(
+            "gained" if ratio > 1 + ALIKE else "lost" if ratio < 1 - ALIKE else "same",
+            Markup("Where it writes, from a few prompts, a step yields {} bytes; the base’s yields {}.").format(
+                decimal(after.bytes_per_step, 2), decimal(before.bytes_per_step, 2)
+            ),
+        )
 
 
 def _quality(metrics: Metrics) -> Iterator[Finding]:
