@@ -211,3 +211,30 @@ def other_tokenizer(model_folder, tmp_path):
     (folder / "tokenizer.json").write_text(json.dumps(document))
     assert file.size == TokenizerFile.load(folder).size
     return folder
+
+
+ADD = {"task_id": "add", "prompt": "def add(a, b):\n", "reference": "    return a + b\n",
+       "test": "assert add(1, 2) == 3\n"}  # fmt: skip
+
+
+def test_code_tasks_are_run_for_each_model_and_kept(finished, model_folder, tmp_path):
+    tasks = tmp_path / "mine.jsonl"
+    tasks.write_text(json.dumps(ADD) + "\n")
+    code = {"tasks": [str(tasks)], "max_new_tokens": 8, "workers": 1}
+    settings = {"base": str(model_folder), "out": str(tmp_path / "out")}
+    refusal(ConfigError, "--allow-code-execution", finished.path / "model", code=code, **settings)
+    refusal(ConfigError, "give --out", finished.path / "model", code={**code, "allow_code_execution": True})
+    metrics = evaluate_models(
+        plan(finished.path / "model", code={**code, "allow_code_execution": True}, **settings)
+    ).metrics
+    for name in ("base", "extended"):
+        [task] = metrics["code_tasks"][name]["tasks"]
+        assert (task["task"], task["scored"], task["references_passed"], task["pass_at"]) == (
+            "mine",
+            1,
+            1.0,
+            {"1": 0.0},
+        )
+        assert (tmp_path / "out" / "code" / name / "mine" / "samples.jsonl").is_file()
+    [test] = metrics["code_differences"]
+    assert (test["documents"], test["only_before"], test["only_after"]) == (1, 0, 0)

@@ -9,6 +9,7 @@ import pytest
 from tokengraft.errors import RunFolderError
 from tokengraft.reporting import measured, render
 from tokengraft.reporting.folder import read_run
+from tokengraft.reporting.verdicts import headline
 from tokengraft.reporting.words import findings
 
 
@@ -63,6 +64,25 @@ def test_a_loss_is_called_a_loss(make_run):
     said = sentences(make_run(change))
     assert ("lost", next(text for _, text in said if "worse than the base" in text)) in said
     assert sum(kind == "lost" for kind, _ in said) == 2
+
+
+def test_the_headline_claims_no_more_than_the_interval(make_run):
+    def change(low, high):
+        def alter(metrics, _samples, _candidates):
+            metrics["models"][2]["domain"]["bits_per_byte"] = 1.31
+            found = {"value": -0.019, "low": low, "high": high, "p_value": 0.2, "documents": 24}
+            metrics["differences"] = [
+                {"before": "base", "after": "distilled", "part": "domain", "metric": "bits_per_byte", "change": found}
+            ]
+
+        return alter
+
+    unsure, sure = (
+        plain(headline(read_run(make_run(change(-0.05, high), name)).metrics))
+        for name, high in (("a", 0.01), ("b", -0.01))
+    )
+    assert "no difference to the base" in unsure
+    assert "better than the base" in sure
 
 
 def test_p_values_are_corrected_for_their_number(make_run):
