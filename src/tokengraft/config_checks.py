@@ -75,6 +75,11 @@ RULES = {
     "evaluation.prompts": FROM_0,
     "evaluation.prompt_tokens": FROM_0,
     "evaluation.samples": FROM_0,
+    "batch_tokens": ABOVE_0,
+    "generation_batch": FROM_1,
+    "domain.max_documents": FROM_1,
+    "lm_eval.limit": FROM_1,
+    "lm_eval.batch_size": FROM_1,
 }
 """By the dotted name of the setting; None, where a setting may be None, is never asked about."""
 

@@ -46,5 +46,5 @@ def expand(config: RunConfig | Mapping[str, Any]) -> Run:
         teach(config, run, model, extension, texts)
         scores["distilled"] = score(config, run, scorer, "distilled", model, texts)
         write_model(config, run, model, extension)
-        metrics = write_metrics(config, run, extension, scores, passages(config, extension, texts))
+        metrics = write_metrics(config, run, extension, scores, passages(config.evaluation, extension, texts.heldout))
         return Run(run.path, metrics, draw_page(run))

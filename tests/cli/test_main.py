@@ -34,6 +34,7 @@ def fresh(*arguments):
     ("arguments", "code"),
     [
         (["--help"], 0), (["--version"], 0), (["demo", "--help"], 0), (["expand", "--help"], 0),
+        (["eval", "--help"], 0),
         (["report", "--help"], 0), (["demo", "--size", "0"], 1), (["expand", "nowhere.yaml"], 1), (["expand"], 1),
         (["demo", "--size", "many"], 2), (["expnad"], 2),
     ],

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tokengraft.evaluation.generation import continue_greedily
+from tokengraft.evaluation.generation import continue_greedily, continue_together
 from tokengraft.model import find_tables
 
 PROMPT = "        self.hidden"
@@ -59,3 +59,19 @@ def test_a_context_that_is_full_ends_it(grown, extension):
 
 def test_an_empty_prompt_is_one(grown, extension):
     assert continue_greedily(grown, extension.file, "", max_tokens=3).steps > 0
+
+
+def test_many_prompts_together_are_continued_as_each_alone(base_model, extension, english):
+    prompts = [english[0][:20], english[1][:45], english[2][:5], english[3][:31]]
+    together = list(continue_together(base_model, extension.base, prompts, max_tokens=6, batch=3))
+    for prompt, entry in zip(prompts, together, strict=True):
+        alone = continue_greedily(base_model, extension.base, prompt, max_tokens=6)
+        assert (entry.prompt, entry.ids, entry.text) == (prompt, alone.ids, alone.text)
+        assert (entry.bytes, entry.steps, entry.stopped) == (alone.bytes, alone.steps, alone.stopped)
+
+
+def test_together_too_a_full_context_ends_it(base_model, extension, english):
+    long = "".join(english[:40])
+    [entry] = continue_together(base_model, extension.base, [long], max_tokens=4)
+    assert (entry.ids, entry.stopped) == ([], "context")
+    assert list(continue_together(base_model, extension.base, [], max_tokens=4)) == []

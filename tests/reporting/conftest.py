@@ -184,6 +184,79 @@ def make_metrics():
     }
 
 
+def _quantiles(low, high):
+    return [low + (high - low) * place / 32 for place in range(33)]
+
+
+def _geometry(draw):
+    cosines = {"first": _quantiles(-0.1, 0.4), "middle": _quantiles(-0.1, 0.5), "last": _quantiles(0.0, 0.8)}
+    figures = {"cosines": cosines, "norms": {"old": _quantiles(0.4, 1.6), "new": _quantiles(0.5, 1.2)}}
+    kinds = ["old"] * 20 + ["piece"] * 20 + ["new"] * 20
+    return {
+        "inputs": figures,
+        "head": figures,
+        "map": {
+            "ids": list(range(60)),
+            "texts": [f" word{number}" for number in range(60)],
+            "kinds": kinds,
+            "x": [draw.gauss(0, 1) for _ in kinds],
+            "y": [draw.gauss(0, 1) for _ in kinds],
+            "explained": 0.137,
+        },
+    }
+
+
+def _learned(draw):
+    return {
+        "verdict": draw.choice(["learned", "learned", "read only", "not seen"]),
+        "top1": draw.random(),
+        "log_prob": -3 * draw.random(),
+        "kl_after": draw.random(),
+        "written_change": draw.random(),
+        "read_change": draw.random(),
+    }
+
+
+def make_evaluation(candidates, names=("base", "initialised", "distilled")):
+    """Files of `evaluation/` by name."""
+    draw = random.Random(7)
+    files = {}
+    for place, name in enumerate(names):
+        sizes = [draw.randint(2000, 9000) for _ in range(24)]
+        part = {
+            "documents": {
+                "name": [f"document {number}" for number in range(24)],
+                "bytes": sizes,
+                "tokens": [size / (2.9 if place == 0 else 3.7 + draw.random() / 3) for size in sizes],
+                "nats": [size * 0.9 for size in sizes],
+            },
+            "calibration": (place and {
+                "positions": [900, 300, 200, 100, 90, 80, 70, 60, 50, 40],
+                "mass": [45, 45, 50, 35, 40.5, 44, 45.5, 45, 42.5, 38],
+                "new": [30, 40, 50, 40, 41, 42, 43, 44, 41, 38],
+            }) or None,
+            "kl_by_distance": (place and {
+                "nats": [0.5 / (1 + number) / place for number in range(33)],
+                "positions": [400 - 10 * number for number in range(33)],
+            }) or None,
+        }  # fmt: skip
+        files[f"{name}.json"] = {"name": name, "domain": part, "geometry": _geometry(draw) if place else None}
+    lines = [
+        {"id": line["id"], "text": line["text"], "count": draw.randint(0, 40), "verdict": "learned",
+         "models": {name: _learned(draw) for name in names[1:]}}
+        for line in candidates if "id" in line
+    ]  # fmt: skip
+    files["tokens.jsonl"] = lines
+    return files
+
+
+def write_evaluation(folder, files):
+    (folder / "evaluation").mkdir(exist_ok=True)
+    for name, value in files.items():
+        lines = value if isinstance(value, list) else [value]
+        (folder / "evaluation" / name).write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
 def write_run(folder, metrics, samples, candidates, log):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.json").write_text(json.dumps(metrics))
@@ -206,6 +279,67 @@ def make_run(tmp_path):
         return write_run(tmp_path / name, metrics, samples, candidates, _log())
 
     return make
+
+
+def _change(before, part, value, spread, metric="bits_per_byte", p_value=0.001):
+    change = {"value": value, "low": value - spread, "high": value + spread, "p_value": p_value, "documents": 24}
+    return {"before": before, "after": "distilled", "part": part, "metric": metric, "change": change}
+
+
+@pytest.fixture
+def measured_folder(make_run):
+    """A run with everything measured: intervals, differences, single tokens, a control, tasks, later phases."""
+
+    def change(metrics, samples, candidates):
+        base, *others = metrics["models"]
+        control = {**json.loads(json.dumps(base)), "name": "control"}
+        metrics["models"] = [base, control, *others]
+        for card in metrics["models"]:
+            bits = card["domain"]["bits_per_byte"]
+            card["domain"]["intervals"] = {"bits_per_byte": [bits - 0.02, bits + 0.02], "new_token_top1": None}
+            card["generation"] = {
+                "adopted": 0.76, "canonical_ratio": 0.94, "bytes_per_step": 2.9, "bytes_per_second": 310.0,
+                "new_possible": 25, "tokens": 100, "double_subword_rate": None,
+            }  # fmt: skip
+        for card in metrics["models"][2:]:
+            card["domain"] |= {
+                "documents": 24, "tokens_per_byte": 0.27, "mass_on_new": 0.15, "rate_of_new": 0.177,
+                "calibration_error": 0.012, "new_token_top1": 0.38, "new_token_mrr": 0.47,
+                "double_subword_rate_in_text": 0.001,
+            }  # fmt: skip
+        metrics["differences"] = [
+            _change("base", "domain", -0.25, 0.03), _change("control", "domain", -0.11, 0.04),
+            _change("base", "general", 0.004, 0.02, p_value=0.7), _change("initialised", "domain", -0.43, 0.05),
+            _change("base", "domain", -0.08, 0.01, "tokens_per_byte"),
+            {**_change("base", "general", 0, 0), "change": None},
+        ]  # fmt: skip
+        metrics["verdicts"] = {"learned": 540, "written only": 20, "read only": 60, "not learned": 15, "not seen": 165}
+        metrics["lm_eval"] = {
+            name: {
+                "arc_easy": {"metrics": {"acc": {"value": value, "stderr": 0.01}}, "documents": 200, "outcomes": None}
+            }
+            for name, value in (("base", 0.31), ("distilled", 0.29))
+        }
+        metrics["lm_eval_differences"] = [
+            {"before": "base", "after": "distilled", "task": "arc_easy", "documents": 200, "only_before": 9,
+             "only_after": 5, "p_value": 0.42}
+        ]  # fmt: skip
+        del samples, candidates
+
+    folder = make_run(change)
+    write_evaluation(folder, make_evaluation(_candidates(), ("base", "control", "initialised", "distilled")))
+    draw = random.Random(9)
+    with (folder / "log.jsonl").open("a") as log:
+        for part in ("tables", "control tables"):
+            for step in range(1, 60):
+                event = {
+                    "event": "phase step",
+                    "part": part,
+                    "step": step,
+                    "cross_entropy": 3 - step / 60 + draw.random() / 5,
+                }
+                log.write(json.dumps({**event, "rate": 0.1, "tokens": 99, "seconds": 0.1}) + "\n")
+    return folder
 
 
 @pytest.fixture

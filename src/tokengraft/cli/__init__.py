@@ -15,8 +15,10 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 for name in (
+    "code_tasks",
     "demo",
     "distill",
+    "eval",
     "expand",
     "graft",
     "inspect",
@@ -24,7 +26,7 @@ for name in (
     "prune",
     "report",
 ):
-    app.command(f"tokengraft.cli.{name}:{name}", name=name)
+    app.command(f"tokengraft.cli.{name}:{name}", name=name.replace("_", "-"))
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""

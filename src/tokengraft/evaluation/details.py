@@ -5,6 +5,7 @@
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,12 @@ def write_tokens(run: Path, details: Sequence[Mapping[str, Any]], tokens: Sequen
     measured = [detail for detail in details if detail.get("tokens")]
     if measured:
         atomic.write_jsonl(run / FOLDER / TOKENS, _lines(measured, tokens))
+
+
+def count_verdicts(details: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
+    """How many tokens the last model learned, and did not; None where no model has new tokens."""
+    measured = [detail["tokens"] for detail in details if detail.get("tokens")]
+    return dict(Counter(token["verdict"] for token in measured[-1])) if measured else None
 
 
 def _lines(details: Sequence[Mapping[str, Any]], tokens: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -85,6 +85,13 @@ class Scorer:
         reader = Reader.of(model, self.extension.size if extended else self.extension.base_size)
         return Reading(name, {part: self._read_part(reader, name, part, extended) for part in self.texts})
 
+    def control(self, name: str, model: Any) -> Card:
+        """The entry of a model that was trained on, and reads, the base's own tokenization.
+
+        Its KL to the base is taken at the bytes where the extended tokenization has boundaries too, as for the others.
+        """
+        return self.read(name, model, extended=False).card()
+
     def _read_part(self, reader: Reader, name: str, part: str, extended: bool) -> PartReading:
         text, base = self.texts[part]
         measures = Measures.of(self.extension, extended)

@@ -81,14 +81,14 @@ def training_curve(steps: Sequence[Step], loss: str, title: str) -> Markup | Non
         return None
     at, raw, smooth = finite[:, 0], finite[:, 1], smoothed(finite[:, 1])
     with mpl.rc_context(SETTINGS):
-        figure, axes = _canvas(260)
+        figure, axes = canvas(260)
         axes.plot(at, raw, color=MUTED, alpha=0.35, linewidth=1)
         axes.plot(at, smooth, color=ACCENT, linewidth=2)
         axes.set_title(title)
         axes.set_xlabel("step")
         axes.grid(axis="y", color=RULE, linewidth=0.7)
         axes.set_axisbelow(True)
-        axes.set_ylim(*_limits(raw, smooth))
+        axes.set_ylim(*limits(raw, smooth))
         axes.margins(x=0.01)
     return inline_svg(
         figure, f"curve-{loss}", f"{title}: {decimal(smooth[0])} at first, {decimal(smooth[-1])} at the end"
@@ -107,14 +107,16 @@ def smoothed(values: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]
     return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
 
 
-def _limits(raw: Float[np.ndarray, " steps"], smooth: Float[np.ndarray, " steps"]) -> tuple[float, float]:
+def limits(raw: Float[np.ndarray, " steps"], smooth: Float[np.ndarray, " steps"]) -> tuple[float, float]:
+    """Lowest and highest value of a curve's frame."""
     # One spike would press the rest of the curve flat: the highest percent of the raw values may leave the frame.
     low, high = float(raw.min()), max(float(np.percentile(raw, 99)), float(smooth.max()))
     room = 0.08 * (high - low) or 0.1
     return (0.0 if low >= 0 and low < 0.5 * high else low - room), high + room
 
 
-def _canvas(height: float) -> tuple[Figure, Axes]:
+def canvas(height: float) -> tuple[Figure, Axes]:
+    """A figure of the page's chart width, `height` pixels high, with its axes."""
     figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
     return figure, figure.subplots()
 
@@ -132,7 +134,7 @@ def _bars(
     labels = [readable(label) for label in labels]
     short = [label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…" for label in labels]
     with mpl.rc_context(SETTINGS):
-        figure, axes = _canvas(44 + ROW * len(labels))
+        figure, axes = canvas(44 + ROW * len(labels))
         places = np.arange(len(labels))
         axes.barh(places, lengths, height=0.62, color=list(colours))
         for place, length, text in zip(places, lengths, written, strict=True):

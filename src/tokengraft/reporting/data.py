@@ -1,7 +1,9 @@
 """A run folder as frozen values. What a run may lack is None or empty here, and the page says so."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from tokengraft.reporting.evidence import Curve, Detail, Difference, Generation, Learned, TaskDifference, TaskFigure
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,26 @@ class Score:
     tokens: int | None
     kl_to_base: float | None
     double_subword_rate: float | None
+    documents: int | None = None
+    tokens_per_byte: float | None = None
+    mass_on_new: float | None = None
+    rate_of_new: float | None = None
+    calibration_error: float | None = None
+    new_token_top1: float | None = None
+    new_token_mrr: float | None = None
+    double_subword_rate_in_text: float | None = None
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """95 % interval of a figure by its name, where there were documents enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelScores:
-    """One model of the run: base, initialised or distilled."""
+    """One model of the run: base, control, initialised, distilled or what else there is."""
 
     name: str
     domain: Score
     general: Score | None
+    generation: Generation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +135,11 @@ class Metrics:
     stages: dict[str, float]
     total_seconds: float | None
     training: Training | None
+    differences: tuple[Difference, ...] = ()
+    tasks: tuple[TaskFigure, ...] = ()
+    task_differences: tuple[TaskDifference, ...] = ()
+    verdicts: dict[str, int] = field(default_factory=dict)
+    """How many new tokens were learned, and how many were not, by verdict."""
 
     @property
     def base(self) -> ModelScores:
@@ -153,6 +171,7 @@ class Token:
     count: int | None
     saved: int | None
     notes: tuple[str, ...]
+    learned: Learned | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,3 +224,6 @@ class Run:
     continuations: tuple[Continuation, ...]
     settings: dict[str, Any]
     """`config.yaml`, as dotted names."""
+    details: tuple[Detail, ...] = ()
+    """In the order of the models; those of a model may be missing."""
+    curves: tuple[Curve, ...] = ()

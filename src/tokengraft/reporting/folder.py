@@ -1,13 +1,16 @@
 """Reads a run folder: `metrics.json` must be there, every other file may be missing."""
 
-import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tokengraft.config import read_settings
 from tokengraft.errors import RunFolderError
-from tokengraft.reporting.data import Continuation, Output, Passage, Run, Step, Token
+from tokengraft.reporting.data import Continuation, Output, Passage, Run, Token
+from tokengraft.reporting.details import read_details, read_learned
+from tokengraft.reporting.evidence import Learned
+from tokengraft.reporting.log import read_curves, read_steps
 from tokengraft.reporting.metrics import read_metrics
 from tokengraft.reporting.reading import Fields, read_lines, read_object
 
@@ -20,16 +23,20 @@ def read_run(folder: Path) -> Run:
         ConfigError: `config.yaml` is not well formed.
     """
     _require_evaluated(folder)
-    tokens, rejected = _candidates(folder / "candidates.jsonl")
+    metrics = read_metrics(read_object(folder / "metrics.json"))
+    names = [model.name for model in metrics.models]
+    tokens, rejected = _candidates(folder / "candidates.jsonl", read_learned(folder, names[-1]))
     passages, continuations = _samples(folder / "samples.json")
     return Run(
-        metrics=read_metrics(read_object(folder / "metrics.json")),
+        metrics=metrics,
         tokens=tokens,
         rejected=rejected,
-        steps=_steps(folder / "log.jsonl"),
+        steps=read_steps(folder / "log.jsonl"),
         passages=passages,
         continuations=continuations,
         settings=_settings(folder / "config.yaml"),
+        details=read_details(folder, names),
+        curves=read_curves(folder / "log.jsonl"),
     )
 
 
@@ -44,7 +51,7 @@ def _require_evaluated(folder: Path) -> None:
         )
 
 
-def _candidates(path: Path) -> tuple[tuple[Token, ...], dict[str, int]]:
+def _candidates(path: Path, learned: Mapping[int, Learned]) -> tuple[tuple[Token, ...], dict[str, int]]:
     if not path.is_file():
         return (), {}
     tokens: list[Token] = []
@@ -52,13 +59,13 @@ def _candidates(path: Path) -> tuple[tuple[Token, ...], dict[str, int]]:
     for line in read_lines(path):
         reason = line.maybe(Fields.text, "rejected")
         if reason is None:
-            tokens.append(_token(line))
+            tokens.append(_token(line, learned))
         else:
             rejected[reason] += 1
     return tuple(sorted(tokens, key=lambda token: (-(token.saved or 0), token.id))), dict(rejected.most_common())
 
 
-def _token(line: Fields) -> Token:
+def _token(line: Fields, learned: Mapping[int, Learned]) -> Token:
     text = line.maybe(Fields.text, "text") or line.text("token")
     spelling = line.maybe(Fields.text, "bytes")
     pieces = _texts(line, "piece_texts") if "piece_texts" in line.values else ()
@@ -74,31 +81,12 @@ def _token(line: Fields) -> Token:
         count=line.maybe(Fields.whole, "count"),
         saved=line.maybe(Fields.whole, "saved"),
         notes=_texts(line, "notes") if "notes" in line.values else (),
+        learned=learned.get(line.whole("id")),
     )
 
 
 def _texts(line: Fields, name: str) -> tuple[str, ...]:
-    values = line.items(name)
-    if not all(isinstance(value, str) for value in values):
-        raise line.refusal(name, "a list of texts")
-    return tuple(values)
-
-
-def _steps(path: Path) -> tuple[Step, ...]:
-    """Step events by step. A killed run tears its last line and, resumed, logs some steps again: the last counts."""
-    if not path.is_file():
-        return ()
-    found: dict[int, Step] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-        try:
-            event = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(event, dict) and event.get("event") == "step":
-            fields = Fields(event, path.name, "")
-            step = fields.whole("step")
-            found[step] = Step(step, fields.maybe(Fields.number, "kl"), fields.maybe(Fields.number, "cross_entropy"))
-    return tuple(found[step] for step in sorted(found))
+    return tuple(line.texts(name))
 
 
 def _samples(path: Path) -> tuple[tuple[Passage, ...], tuple[Continuation, ...]]:

@@ -1,7 +1,16 @@
 """Reads `metrics.json` into values, each member checked for its type."""
 
+from collections.abc import Iterator
+
 from tokengraft.reporting.data import Added, Check, Exactness, Fertility, Memory, Metrics, ModelScores, Score, Training
+from tokengraft.reporting.evidence import Difference, Generation, TaskDifference, TaskFigure
 from tokengraft.reporting.reading import Fields
+
+SCORES = (
+    "kl_to_base", "double_subword_rate", "tokens_per_byte", "mass_on_new", "rate_of_new", "calibration_error",
+    "new_token_top1", "new_token_mrr", "double_subword_rate_in_text",
+)  # fmt: skip
+WRITTEN = ("adopted", "canonical_ratio", "bytes_per_step", "bytes_per_second")
 
 
 def read_metrics(fields: Fields) -> Metrics:
@@ -28,6 +37,10 @@ def read_metrics(fields: Fields) -> Metrics:
         stages=_stages(timing),
         total_seconds=timing.maybe(Fields.number, "total_seconds") if timing else None,
         training=_training(fields.maybe(Fields.part, "training")),
+        differences=tuple(_differences(fields)),
+        tasks=(*_tasks(fields), *_code(fields)),
+        task_differences=tuple(_task_differences(fields)),
+        verdicts=_verdicts(fields.maybe(Fields.part, "verdicts")),
     )
 
 
@@ -70,8 +83,13 @@ def _models(fields: Fields) -> tuple[ModelScores, ...]:
 
 
 def _model(part: Fields) -> ModelScores:
-    general = part.maybe(Fields.part, "general")
-    return ModelScores(part.text("name"), _score(part.part("domain")), _score(general) if general else None)
+    general, generation = part.maybe(Fields.part, "general"), part.maybe(Fields.part, "generation")
+    return ModelScores(
+        part.text("name"),
+        _score(part.part("domain")),
+        _score(general) if general else None,
+        _generation(generation) if generation else None,
+    )
 
 
 def _score(part: Fields) -> Score:
@@ -79,9 +97,81 @@ def _score(part: Fields) -> Score:
         bits_per_byte=part.number("bits_per_byte"),
         bytes=part.maybe(Fields.whole, "bytes"),
         tokens=part.maybe(Fields.whole, "tokens"),
-        kl_to_base=part.maybe(Fields.number, "kl_to_base"),
-        double_subword_rate=part.maybe(Fields.number, "double_subword_rate"),
+        documents=part.maybe(Fields.whole, "documents"),
+        **{name: part.maybe(Fields.number, name) for name in SCORES},
+        intervals=_intervals(part.maybe(Fields.part, "intervals")),
     )
+
+
+def _intervals(part: Fields | None) -> dict[str, tuple[float, float]]:
+    if part is None:
+        return {}
+    found = {name: part.numbers(name) for name, value in part.values.items() if value is not None}
+    return {name: (ends[0], ends[1]) for name, ends in found.items() if len(ends) == 2}
+
+
+def _generation(part: Fields) -> Generation:
+    return Generation(
+        **{name: part.maybe(Fields.number, name) for name in WRITTEN},
+        new_possible=part.maybe(Fields.whole, "new_possible"),
+    )
+
+
+def _differences(fields: Fields) -> Iterator[Difference]:
+    for part in fields.maybe(Fields.parts, "differences") or []:
+        change = part.maybe(Fields.part, "change")
+        if change is not None:
+            yield Difference(
+                before=part.text("before"),
+                after=part.text("after"),
+                part=part.text("part"),
+                metric=part.text("metric"),
+                value=change.number("value"),
+                low=change.number("low"),
+                high=change.number("high"),
+                p_value=change.number("p_value"),
+                documents=change.whole("documents"),
+            )
+
+
+def _tasks(fields: Fields) -> Iterator[TaskFigure]:
+    models = fields.maybe(Fields.part, "lm_eval")
+    for model in models.values if models else ():
+        tasks = models.part(model) if models else fields
+        for task in tasks.values:
+            metrics = tasks.part(task).maybe(Fields.part, "metrics")
+            for metric in metrics.values if metrics else ():
+                figure = metrics.part(metric) if metrics else fields
+                documents = tasks.part(task).whole("documents")
+                error = figure.maybe(Fields.number, "stderr")
+                yield TaskFigure(model, task, metric, figure.number("value"), error, documents)
+
+
+def _code(fields: Fields) -> Iterator[TaskFigure]:
+    models = fields.maybe(Fields.part, "code_tasks")
+    for model in models.values if models else ():
+        for task in models.part(model).parts("tasks") if models else ():
+            passed = task.part("pass_at")
+            for k in passed.values:
+                yield TaskFigure(model, task.text("task"), f"pass@{k}", passed.number(k), None, task.whole("scored"))
+
+
+def _task_differences(fields: Fields) -> Iterator[TaskDifference]:
+    kinds = ("lm_eval_differences", "code_differences")
+    for part in [each for kind in kinds for each in fields.maybe(Fields.parts, kind) or []]:
+        yield TaskDifference(
+            before=part.text("before"),
+            after=part.text("after"),
+            task=part.text("task"),
+            documents=part.whole("documents"),
+            only_before=part.whole("only_before"),
+            only_after=part.whole("only_after"),
+            p_value=part.number("p_value"),
+        )
+
+
+def _verdicts(part: Fields | None) -> dict[str, int]:
+    return {name: part.whole(name) for name in part.values} if part else {}
 
 
 def _check(part: Fields) -> Check:

@@ -54,6 +54,20 @@ def decimal(value: float | None, digits: int = 3) -> str:
     return _signed(value, digits) if value else "0"
 
 
+def signed(value: float | None, digits: int = 3) -> str:
+    """A change, with its sign.
+
+    >>> [signed(value) for value in (0.0123, -0.25, 0.0, None)]
+    ['+0.012', '−0.250', '0', '–']
+    """
+    if value is None:
+        return NONE
+    if not math.isfinite(value):
+        return NOT_A_NUMBER
+    text = _signed(value, digits) if value else "0"
+    return text if value <= 0 or float(text) == 0 else f"+{text}"
+
+
 def size(value: float | None) -> str:
     """Bytes in the binary unit that leaves one to three digits before the point.
 

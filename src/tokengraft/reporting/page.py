@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tokengraft import atomic
-from tokengraft.reporting import charts, numbers, verdicts
+from tokengraft.reporting import charts, measured, numbers, verdicts, words
 from tokengraft.reporting.data import Run
 from tokengraft.reporting.folder import read_run
 from tokengraft.reporting.text import inline, readable, short_path, visible, visible_bytes
@@ -87,7 +87,29 @@ def _context(run: Run) -> dict[str, Any]:
         "first_tokens": shown[:FIRST_TOKENS],
         "other_tokens": shown[FIRST_TOKENS:],
         "left_out": len(run.tokens) - len(shown),
-        "charts": _charts(run),
+        "findings": words.findings(run.metrics),
+        "learned": any(token.learned for token in run.tokens),
+        "charts": {**_charts(run), **_measured(run)},
+    }
+
+
+def _measured(run: Run) -> dict[str, Any]:
+    named = {detail.name: detail for detail in run.details}
+    base, final = (named.get(model.name) for model in (run.metrics.base, run.metrics.final))
+    tables = {
+        name: [(detail.name, detail.tables[name]) for detail in run.details if name in detail.tables]
+        for name in ("inputs", "head")
+    }
+    geometry = [draw(name, each) for name, each in tables.items() for draw in (measured.cosines, measured.norms)]
+    where = final.map if final else None
+    return {
+        "forest": measured.forest(run.metrics.differences, run.metrics.final.name),
+        "documents": measured.documents(base, final) if base and final and base is not final else None,
+        "frequency": measured.saved_by_frequency(run.tokens),
+        "calibration": measured.calibration(run.details),
+        "distance": measured.kl_by_distance(run.details),
+        "phases": measured.phase_curves(run.curves),
+        "geometry": [chart for chart in (*geometry, measured.row_map(where) if where else None) if chart],
     }
 
 

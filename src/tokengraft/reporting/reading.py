@@ -54,6 +54,20 @@ class Fields:
         """The list under `name`, as it is."""
         return self._of(name, list, "a list")
 
+    def numbers(self, name: str) -> list[float]:
+        """The list of numbers under `name`."""
+        found = self.items(name)
+        if not all(isinstance(item, int | float) and not isinstance(item, bool) for item in found):
+            raise self.refusal(name, "a list of numbers")
+        return [float(item) for item in found]
+
+    def texts(self, name: str) -> list[str]:
+        """The list of texts under `name`."""
+        found = self.items(name)
+        if not all(isinstance(item, str) for item in found):
+            raise self.refusal(name, "a list of texts")
+        return found
+
     def parts(self, name: str) -> list["Fields"]:
         """The list of objects under `name`."""
         found = []

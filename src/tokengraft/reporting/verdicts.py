@@ -52,6 +52,8 @@ def _adoption(metrics: Metrics) -> Markup:
 def _recovery(metrics: Metrics) -> Markup:
     gap, base, final = metrics.gap_closed, metrics.base.domain, metrics.final.domain
     figures = f"{decimal(final.bits_per_byte)} bits per byte against the base’s {decimal(base.bits_per_byte)}"
+    if _uncertain(metrics):
+        return Markup("no difference to the base in predicting that text can be shown (<b>{}</b>)").format(figures)
     if final.bits_per_byte < (1 - SAME_BITS) * base.bits_per_byte:
         return Markup("it now predicts that text <b>better than the base</b> ({})").format(figures)
     if gap is None or not math.isfinite(gap):
@@ -59,6 +61,13 @@ def _recovery(metrics: Metrics) -> Markup:
     if gap <= 0:
         return Markup("<b>none</b> of the loss gap closed ({})").format(figures)
     return Markup("<b>{}</b> of the loss gap closed").format(percent(gap))
+
+
+def _uncertain(metrics: Metrics) -> bool:
+    """Whether the interval of the change against the base, where there is one, holds 0."""
+    ends = (metrics.base.name, metrics.final.name, "domain", "bits_per_byte")
+    changes = [each for each in metrics.differences if (each.before, each.after, each.part, each.metric) == ends]
+    return any(change.low <= 0 <= change.high for change in changes)
 
 
 def _retention(metrics: Metrics) -> Markup:

@@ -9,7 +9,7 @@ import torch
 from tokengraft import atomic
 from tokengraft.artifacts import RunFolder
 from tokengraft.config import RunConfig
-from tokengraft.evaluation.details import against, read_details, write_tokens
+from tokengraft.evaluation.details import against, count_verdicts, read_details, write_tokens
 from tokengraft.evaluation.intervals import differences
 from tokengraft.evaluation.scorecard import gap_closed
 from tokengraft.model.load import pick_device
@@ -58,6 +58,7 @@ def write_metrics(
         "exactness": run.facts("grow"),
         "models": cards,
         "differences": differences(details, against(list(scores))),
+        "verdicts": count_verdicts(details),
         "gap_closed": gap_closed(cards[0], scores["initialised"]["card"], cards[-1]),
         "memory": memory if "engine_bytes" in memory else None,
         "timing": {"stages": run.seconds(), "total_seconds": run.elapsed()},

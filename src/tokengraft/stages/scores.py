@@ -1,11 +1,12 @@
 """What each variant of the model is worth on held-out text, what it writes, and what training it took in memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
 from tokengraft.artifacts import RunFolder
-from tokengraft.config import RunConfig
+from tokengraft.config import EvaluationConfig, RunConfig
+from tokengraft.corpus import Document
 from tokengraft.errors import DeviceError
 from tokengraft.evaluation.details import write_details
 from tokengraft.evaluation.generation import Continuation, continue_greedily
@@ -67,7 +68,7 @@ def score(config: RunConfig, run: RunFolder, scorer: LazyScorer, name: str, mode
         reading = scorer.scorer.base_reading() if name == "base" else scorer.scorer.read(name, model)
         written = [
             continue_greedily(model, tokenizer, prompt, max_tokens=config.evaluation.prompt_tokens)
-            for prompt in watch(prompts(config, texts), f"{name} writes", "prompt")
+            for prompt in watch(prompts(config.evaluation, texts.heldout), f"{name} writes", "prompt")
         ]
         generated = generation_score(written, tokenizer, extension.decomposition)
         write_details(run.path, reading, None if name == "base" else geometry(model, extension, config.seed))
@@ -107,20 +108,22 @@ def memory(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTok
     once(run, "memory", make)
 
 
-def prompts(config: RunConfig, texts: Texts) -> list[str]:
+def prompts(settings: EvaluationConfig, documents: Sequence[Document]) -> list[str]:
     """Beginnings of held-out windows, each cut after a word."""
-    if not config.evaluation.prompts:
+    if not settings.prompts:
         return []
-    windows = list(byte_windows([document.text for document in texts.heldout], PROMPT_BYTES))
+    windows = list(byte_windows([document.text for document in documents], PROMPT_BYTES))
     wanted = [window for window in windows if len(window) > PROMPT_BYTES // 2]
-    chosen = spread(wanted or windows, config.evaluation.prompts * PROMPT_BYTES)
-    return [_after_word(window) for window in chosen[: config.evaluation.prompts]]
+    chosen = spread(wanted or windows, settings.prompts * PROMPT_BYTES)
+    return [_after_word(window) for window in chosen[: settings.prompts]]
 
 
-def passages(config: RunConfig, extension: ExtendedTokenizer, texts: Texts) -> list[dict[str, Any]]:
+def passages(
+    settings: EvaluationConfig, extension: ExtendedTokenizer, documents: Sequence[Document]
+) -> list[dict[str, Any]]:
     """Held-out passages in both tokenizations, as [text, id] pairs."""
     found = []
-    for document in texts.heldout[: config.evaluation.samples]:
+    for document in documents[: settings.samples]:
         windows = list(byte_windows([document.text], PASSAGE_BYTES))
         # The middle of a document: its beginning is often a licence.
         text = windows[len(windows) // 2]

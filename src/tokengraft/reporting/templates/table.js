@@ -1,5 +1,17 @@
 "use strict";
 (() => {
+  const box = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
+  box.setAttribute("role", "status");
+  document.body.append(box);
+  const show = (event) => {
+    const token = event.target instanceof Element ? event.target.closest(".toks span[title]") : null;
+    box.hidden = !token;
+    if (token) box.textContent = token.title;
+  };
+  // Where there is no pointer to rest on a token, a touch shows what its title says.
+  document.addEventListener("click", show);
+})();
+(() => {
   const tables = [...document.querySelectorAll("table.tokens")];
   if (!tables.length) return;
   const bodies = tables.map((table) => table.tBodies[0]);
@@ -32,7 +44,7 @@
     if (summary) summary.textContent = `${Math.max(found.length - first, 0)} more`;
   };
   const sortBy = (place) => {
-    sign = column === place ? -sign : place === 3 || place === 4 ? -1 : 1;
+    sign = column === place ? -sign : bodies[0].rows[0]?.cells[place].dataset.value !== undefined ? -1 : 1;
     column = place;
     for (const table of tables) {
       [...table.tHead.rows[0].cells].forEach((cell, other) => {
