@@ -15,11 +15,12 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 for name in (
+    "code_tasks",
     "demo",
     "expand",
     "report",
 ):
-    app.command(f"tokengraft.cli.{name}:{name}", name=name)
+    app.command(f"tokengraft.cli.{name}:{name}", name=name.replace("_", "-"))
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""

@@ -1,0 +1,1 @@
+"""Who computes the answers: one backend a file."""
