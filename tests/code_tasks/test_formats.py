@@ -282,3 +282,35 @@ def test_every_humaneval_reference_passes(shared_data):
     task = load_task("humaneval", data=str(shared_data / "bench"))
     jobs = ((problem.task_id, task.format.reference(problem.record)) for problem in task.problems)
     assert [key for key, verdict in Runner(workers=2).run_all(jobs) if not verdict.passed] == []
+
+
+def mutations():
+    from importlib.util import module_from_spec, spec_from_file_location
+    from pathlib import Path
+
+    path = Path(__file__).resolve().parents[2] / "benchmarks" / "reference_mutations.py"
+    spec = spec_from_file_location("reference_mutations", path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_damaged_references_fail(tmp_path, runner):
+    source = {
+        "task_id": "HumanEval/x", "prompt": "def f(x):\n", "entry_point": "f",
+        "canonical_solution": "    if x > 2:\n        return x * 3\n    return x - 1\n",
+        "test": "def check(f):\n    assert [f(x) for x in (0, 1, 2, 3, 4)] == [-1, 0, 1, 9, 12]\n",
+    }  # fmt: skip
+    module = mutations()
+    task = load_task(write(tmp_path / "a.jsonl", [source]))
+    for seed in range(3):
+        programs = list(module.damaged_programs(task, module.KINDS, seed))
+        assert len(programs) == len(module.KINDS)
+        assert [key for key, program in programs if runner.run(program).passed] == []
+
+
+@pytest.mark.data
+def test_humaneval_references_without_a_body_fail(shared_data):
+    task = load_task("humaneval", data=str(shared_data / "bench"), limit=40)
+    programs = mutations().damaged_programs(task, ["nothing"])
+    assert [key for key, verdict in Runner(workers=2).run_all(programs) if verdict.passed] == []

@@ -16,6 +16,7 @@ app = App(
 )
 for name in (
     "code_tasks",
+    "compare",
     "demo",
     "distill",
     "eval",

@@ -46,7 +46,7 @@ class Environment:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for files."""
-        return asdict(self)
+        return {**asdict(self), "missing": list(self.missing)}
 
 
 def environment(python: str | None, modules: Iterable[str]) -> Environment:

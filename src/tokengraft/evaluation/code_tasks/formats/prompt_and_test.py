@@ -58,5 +58,5 @@ class PromptAndTest(TaskFormat):
         return None if known is None else self.program(record, known)
 
     def sources(self, record: Record) -> list[str]:
-        """The prompt, which may import, and the tests."""
-        return [record["prompt"] + "\n    pass", record["test"]]
+        """The prompt, which may import, as whole code and as the head of a function; and the tests."""
+        return [record["prompt"], record["prompt"] + "\n    pass", record["test"]]

@@ -1,0 +1,26 @@
+"""`tokengraft compare`: runs beside each other, with tests."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def compare(
+    *runs: Annotated[str, Parameter(help="Folders of runs, or FOLDER:MODEL. The first is the one held against.")],
+    all_pairs: Annotated[bool, Parameter(negative=(), help="Every two runs, not only each against the first.")] = False,
+    confidence: Annotated[float, Parameter(help="Level of the intervals.")] = 0.95,
+    out: Annotated[Path | None, Parameter(help="Write a page: one HTML file.")] = None,
+    json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
+) -> None:
+    """Compare runs problem by problem and document by document: who is better, and is it more than chance?"""
+    from tokengraft.cli.compare_summary import print_comparison
+    from tokengraft.evaluation.comparison import compare as compared
+    from tokengraft.evaluation.comparison import read_figures
+
+    comparison = compared(read_figures(runs), all_pairs=all_pairs, confidence=confidence)
+    if out is not None:
+        from tokengraft.reporting.comparison import write_comparison
+
+        write_comparison(comparison, out)
+    print_comparison(comparison, out, as_json=json)
