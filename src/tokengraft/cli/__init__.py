@@ -17,7 +17,9 @@ app = App(
 for name in (
     "demo",
     "expand",
+    "extend",
     "report",
+    "tokens",
 ):
     app.command(f"tokengraft.cli.{name}:{name}", name=name)
 
