@@ -189,6 +189,10 @@ class TokenizerFile:
             )
         return token.encode("utf-8") if number in self._added_ids else self._spelling(token)
 
+    def entry_bytes(self, entry: str) -> bytes:
+        """Bytes of text that an entry of the model stands for, be it in the vocabulary or not."""
+        return self._spelling(entry)
+
     @cached_property
     def _added_ids(self) -> frozenset[int]:
         return frozenset(token["id"] for token in self.added_tokens)
