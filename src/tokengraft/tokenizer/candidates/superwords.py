@@ -30,8 +30,9 @@ from tokengraft.tokenizer.split_guards import Guards
 from tokengraft.tokenizer.superword_pattern import with_superwords
 from tokengraft.tokenizer.tokens import Reject
 
-REBUILT = ("qwen2", "qwen3")
-"""Model types whose tokenizer class in transformers builds its own pre-tokenizer, whatever the file says."""
+REBUILT = ("qwen2",)
+"""Model types whose tokenizer class in transformers builds its own pre-tokenizer, whatever the file says; where no
+model's configuration tells the type, classes of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def _faults(family: Family) -> Iterator[str]:
     config = Path(family.file.name) / "config.json"
     kind = json.loads(config.read_text(encoding="utf-8")).get("model_type") if config.is_file() else None
     own_class = str(family.file.config.get("tokenizer_class", "")).lower()
-    if kind in REBUILT or own_class.startswith(REBUILT):
+    if kind in REBUILT or (kind is None and own_class.startswith(REBUILT)):
         yield f"AutoTokenizer builds the class of {kind or own_class} with a pattern of its own, and drops any other"
     if family.file.document["model"].get("ignore_merges"):
         return
