@@ -99,6 +99,20 @@ def write_jsonl(path: Path, rows: Iterator[Any]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
+def require_unused(path: Path) -> None:
+    """Returns where a folder can be made without anything being lost: nothing is there, or an empty folder.
+
+    Raises:
+        RunFolderError: something is there.
+    """
+    if os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir())):
+        raise RunFolderError(
+            found=f"{path}, which holds something already",
+            expected="a folder that is not there yet",
+            do="choose another place with --out",
+        )
+
+
 @contextmanager
 def folder(path: Path) -> Iterator[Path]:
     """An empty folder to fill: it takes the place of `path` when the block ends well, and vanishes when it does not."""

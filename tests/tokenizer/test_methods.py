@@ -13,7 +13,6 @@ from tokengraft.tokenizer.merging import Composer
 
 SIZE = 40
 WORDS = ["attention_mask", "hidden", "states", "torch", "Tensor", "query"]
-CONSERVATIVE = ("words", "donor")
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +45,8 @@ def made(make_tokenizer, code, asked):
         family = seen_as(method, family_of(TokenizerFile.load(make_tokenizer(kind))))
         return extend_from_counts(family, count_corpus(family, code, processes=1), asked, method)
 
-    return {(kind, method): extended(kind, method) for kind in KINDS for method in CONSERVATIVE}
+    made = {(kind, method): extended(kind, method) for kind in KINDS for method in ("words", "donor")}
+    return {**made, ("llama3", "superwords"): extended("llama3", "superwords")}
 
 
 @pytest.mark.parametrize("entry", list(methods), ids=methods.names())

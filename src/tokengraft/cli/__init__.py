@@ -21,11 +21,13 @@ for name in (
     "distill",
     "eval",
     "expand",
+    "extend",
     "graft",
     "inspect",
     "interpret",
     "prune",
     "report",
+    "tokens",
 ):
     app.command(f"tokengraft.cli.{name}:{name}", name=name.replace("_", "-"))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 
 from tokengraft.errors import CheckError, ConfigError
+from tokengraft.tokenizer.elsewhere import TRANSFORMERS
 from tokengraft.tokenizer.extended import ExtendedTokenizer
 from tokengraft.tokenizer.families import Unsupported, recognise
 from tokengraft.tokenizer.file import TokenizerFile
@@ -25,7 +26,10 @@ SAMPLE = 256
 """Domain texts that the fuzz takes its cuttings from."""
 
 PROMISES = (*TEXT_PROMISES, IN_CONTEXT, GUARD, *FILE_PROMISES)
-"""Names of all promises."""
+"""Names of the promises that are tried here."""
+
+NAMES = (*PROMISES, TRANSFORMERS)
+"""Names of all promises; the last is tried where transformers is at hand."""
 
 __all__ = ["PROMISES", "CheckResult", "check_allowed", "check_extension", "check_files", "check_texts", "require"]
 
@@ -71,9 +75,9 @@ def check_allowed(allow: Iterable[str]) -> None:
         ConfigError: one is not.
     """
     for name in allow:
-        if name not in PROMISES:
+        if name not in NAMES:
             raise ConfigError(
-                found=f"allow = {name!r}", expected=f"one of {', '.join(map(repr, PROMISES))}", do="name a promise"
+                found=f"allow = {name!r}", expected=f"one of {', '.join(map(repr, NAMES))}", do="name a promise"
             )
 
 

@@ -96,6 +96,15 @@ def _spaced(text: str) -> str:
     return f" {text}" if text and not text.startswith(" ") else text
 
 
+def single_pattern(file: TokenizerFile) -> str | None:
+    """The one pattern that a byte-level tokenizer splits by, where `regex` reads it as the library does; else None.
+
+    A tokenizer that puts a space before each text has none: its pattern sees another text.
+    """
+    divide = divider_of(file, fast=False)
+    return divide.pattern.pattern if isinstance(divide, PatternDivider) else None
+
+
 def divider_of(file: TokenizerFile, *, fast: bool = True) -> Divider:
     """The divider of a byte-level tokenizer; `fast` off leaves one pattern to `regex` alone, to the same end."""
     return _divider(json.dumps(file.document["pre_tokenizer"]), fast)

@@ -211,6 +211,10 @@ class TokenizerFile:
         used = ((-1 if entry is None else len(self.token_bytes(number))) for number, entry in enumerate(self.tokens))
         return np.fromiter(used, np.int64, self.size)
 
+    def entry_bytes(self, entry: str) -> bytes:
+        """Bytes of text that an entry of the model stands for, be it in the vocabulary or not."""
+        return self._spelling(entry)
+
     @cached_property
     def _added_ids(self) -> frozenset[int]:
         return frozenset(token["id"] for token in self.added_tokens)

@@ -42,4 +42,4 @@ def spaced(words: Iterable[str], leading_space: str = "both") -> tuple[str, ...]
         return tuple(words)
     bare = [word.strip() for word in words]
     chosen = {"both": (" ", ""), "with": (" ",), "without": ("",)}[leading_space]
-    return tuple(space + word if word else "" for word in bare for space in chosen)
+    return tuple(space + word for word in bare for space in (chosen if word else ("",)))

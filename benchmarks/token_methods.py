@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Which method of choosing tokens compresses held-out text best? Prints a Markdown table.
+
+    python benchmarks/token_methods.py --model TOKENIZER --corpus CORPUS --donor TOKENIZER --size 800 --size 4000
+
+Nine tenths of the corpus, by document, are for choosing; the figures are of the rest. `--allow` is not needed: broken
+promises are counted and shown. Time is CPU time of choosing (without counting the corpus), on one core.
+"""
+
+import argparse
+import time
+
+from tokengraft.config import CorpusConfig, RunConfig, TokensConfig
+from tokengraft.tokenizer.material import gather
+
+
+def row(config):
+    material = gather(config, processes=1)
+    begun = time.process_time()
+    extension = material.propose()
+    seconds = time.process_time() - begun
+    found = material.fertility(extension)["heldout"]
+    broken = [check.name for check in material.check(extension) if check.outcome == "failed"]
+    return (
+        f"| {config.tokens.method} | {config.tokens.size} | {len(extension.new_tokens)} | {found.saved:.1%} "
+        f"| {found.documents_longer} of {found.documents} | {', '.join(broken) or 'none'} | {seconds:.0f} s |"
+    ), material
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--corpus", required=True)
+    parser.add_argument("--donor", required=True)
+    parser.add_argument("--size", type=int, action="append", required=True)
+    parser.add_argument("--documents", type=int, help="read so many documents at most")
+    parser.add_argument("--methods", nargs="+", default=["continued-bpe", "frequency", "donor", "superwords"])
+    asked = parser.parse_args()
+    corpus = CorpusConfig(asked.corpus, max_documents=asked.documents)
+    print("| method | asked | new | fewer tokens, held out | documents longer | promises broken | choosing |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    for size in asked.size:
+        for method in asked.methods:
+            tokens = TokensConfig(size=size, method=method, donor=asked.donor)
+            line, material = row(RunConfig(model=asked.model, corpus=corpus, tokens=tokens))
+            print(line, flush=True)
+    read = sum(len(text.encode()) for text in material.heldout)
+    print(f"\n{len(material.heldout)} held-out documents, {read} bytes")
+
+
+if __name__ == "__main__":
+    main()

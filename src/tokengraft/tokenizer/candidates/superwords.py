@@ -1,0 +1,232 @@
+"""Tokens over several pre-tokens.
+
+The split pattern lets no merge pass its edges. A superword is a run of whole pre-tokens inside a line, taken out by the
+pattern itself before it cuts, and found in the vocabulary by `ignore_merges`. What follows it must leave the pattern's
+cuts as they were (`split_guards`), so each superword stands for the base's own encoding of its pre-tokens, and the
+equation holds as it does for merges.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import regex
+
+from tokengraft.errors import TokenizerError
+from tokengraft.tokenizer.candidates import Choice, Demand, methods, views
+from tokengraft.tokenizer.candidates.continued_bpe import learn, rejects_of
+from tokengraft.tokenizer.conservative import extended_document, portable_config
+from tokengraft.tokenizer.dividers import single_pattern
+from tokengraft.tokenizer.families import Family
+from tokengraft.tokenizer.families.byte_level_bpe import ByteLevelBPE
+from tokengraft.tokenizer.file import TokenizerFile
+from tokengraft.tokenizer.merging import Merge, Words, learn_merges
+from tokengraft.tokenizer.pretokens import Splitter, splitter_of
+from tokengraft.tokenizer.spelling import spell
+from tokengraft.tokenizer.split_guards import Guards
+from tokengraft.tokenizer.superword_pattern import with_superwords
+from tokengraft.tokenizer.tokens import Reject
+
+REBUILT = ("qwen2",)
+"""Model types whose tokenizer class in transformers builds its own pre-tokenizer, whatever the file says; where no
+model's configuration tells the type, classes of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineSplitter:
+    """Text to runs of pre-tokens: a new one begins with each pre-token that holds the end of a line."""
+
+    split: Splitter
+
+    def __call__(self, text: str) -> list[str]:
+        """The runs of `text`, added tokens left out."""
+        lines: list[str] = []
+        run: list[str] = []
+        for pretoken in self.split(text):
+            if "\n" in pretoken and run:
+                lines.append("".join(run))
+                run = []
+            run.append(pretoken)
+        return [*lines, "".join(run)] if run else lines
+
+
+class SuperwordBPE(ByteLevelBPE):
+    """A byte-level BPE tokenizer whose counted units are lines."""
+
+    def splitter(self) -> Callable[[str], list[str]]:  # pyrefly: ignore
+        """Text to lines."""
+        return LineSplitter(splitter_of(self.file))
+
+    def words(self, counts: Mapping[str, int]) -> Words:
+        """Lines with their counts, encoded by the whole tokenizer."""
+        return Words.of(self.file.encode(list(counts)), list(counts.values()))
+
+    def extended(self, merges: Sequence[Merge]) -> TokenizerFile:
+        """The tokenizer with ordinary merges appended, and superwords in its vocabulary and its pattern."""
+        ordinary = [merge for merge in merges if not merge.pieces]
+        superwords = [merge for merge in merges if merge.pieces]
+        document = extended_document(self.file.document, ordinary, self.file.size)
+        if superwords:
+            document = self._with_superwords(document, superwords)
+        return self.file.replaced(document, portable_config(self.file.config))
+
+    def _with_superwords(self, document: dict[str, Any], superwords: Sequence[Merge]) -> dict[str, Any]:
+        model = document["model"]
+        vocabulary = model["vocab"] | {merge.token: merge.id for merge in superwords}
+        texts = [self.file.entry_bytes(merge.token).decode("utf-8") for merge in superwords]
+        guards = {text: guard for text in texts if (guard := self.guard(self.pretokens(text))) is not None}
+        assert len(guards) == len(superwords), "every superword has a guard"
+        pattern = with_superwords(self.pattern_text, guards)
+        steps = [
+            {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False},
+            {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False},
+        ]
+        return {
+            **document,
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps},
+            "model": {**model, "vocab": vocabulary, "ignore_merges": True},
+        }
+
+    @cached_property
+    def pattern_text(self) -> str:
+        """The split pattern."""
+        found = single_pattern(self.file)
+        assert found is not None, "asked before"
+        return found
+
+    @cached_property
+    def _pattern(self) -> "regex.Pattern[str]":
+        return regex.compile(self.pattern_text, regex.V1)
+
+    @cached_property
+    def _guards(self) -> Guards:
+        return Guards(self._pattern)
+
+    def pretokens(self, text: str) -> list[str]:
+        """The pre-tokens of a stretch of normalised text."""
+        return self._pattern.findall(text)
+
+    def guard(self, pretokens: Sequence[str]) -> str | None:
+        """What must follow a superword of these pre-tokens; None where it cannot be one."""
+        if len(pretokens) < 2 or self.pretokens("".join(pretokens)) != list(pretokens):
+            return None
+        return self._guards.after(pretokens[-2], pretokens[-1])
+
+
+def as_superwords(family: Family) -> SuperwordBPE:
+    """The tokenizer, if its pattern can be changed.
+
+    Raises:
+        TokenizerError: it cannot; the message says why.
+    """
+    reason = next(_faults(family), None)
+    if reason is not None:
+        raise TokenizerError(
+            found=f"{family.file.name}, a {family.name} tokenizer: {reason}",
+            expected="byte-level BPE with one split pattern, in a class that loads the pattern as it is",
+            do="choose another method, such as continued-bpe",
+        )
+    return SuperwordBPE(family.file)
+
+
+views["superwords"] = as_superwords
+
+
+def _faults(family: Family) -> Iterator[str]:
+    if not isinstance(family, ByteLevelBPE):
+        yield "it has no split pattern that superwords could be entered into, and a .model has none either"
+        return
+    if single_pattern(family.file) is None:
+        yield "its pre-tokenizer is not one pattern that can be read here, over the text as it is"
+    config = Path(family.file.name) / "config.json"
+    kind = json.loads(config.read_text(encoding="utf-8")).get("model_type") if config.is_file() else None
+    own_class = str(family.file.config.get("tokenizer_class", "")).lower()
+    if kind in REBUILT or (kind is None and own_class.startswith(REBUILT)):
+        yield f"AutoTokenizer builds the class of {kind or own_class} with a pattern of its own, and drops any other"
+    if family.file.document["model"].get("ignore_merges"):
+        return
+    unreached = [entry for entry, ids in _whole_entries(family) if len(ids) != 1]
+    if unreached:
+        yield f"{len(unreached)} of its entries, such as {unreached[0]!r}, are not reached by merges, and would be"
+
+
+def _whole_entries(family: ByteLevelBPE) -> Iterator[tuple[str, list[int]]]:
+    """Entries with their ids by the merges alone; added tokens are found before any merge."""
+    added = {token["content"] for token in family.file.added_tokens}
+    entries = [entry for entry in family.file.vocabulary if entry not in added]
+    yield from zip(entries, family.encode_entries(entries), strict=True)
+
+
+@methods.register("superwords", paper="after SuperBPE, Liu et al. 2025, https://arxiv.org/abs/2503.13423")
+def superwords(family: Family, counts: Mapping[str, int], demand: Demand) -> Choice:
+    """Runs of words inside a line become tokens beside ordinary merges, the more frequent first.
+
+    Exact through the split pattern and `ignore_merges`; such a tokenizer has no SentencePiece or tiktoken form.
+    """
+    assert isinstance(family, SuperwordBPE), "seen as lines"
+    lines = [(family.pretokens(line), count) for line, count in counts.items()]
+    inside = _inside(lines)
+    learned = learn(ByteLevelBPE(family.file), ByteLevelBPE(family.file).words(inside), demand)
+    across, refused = _across(family, lines, demand, {merge.token for merge in learned.merges})
+    ranked = sorted([*learned.merges, *across], key=lambda merge: -merge.count)[: demand.size]
+    taken = {merge.token for merge in ranked}
+    ordinary = [merge for merge in learned.merges if merge.token in taken]
+    first = family.file.size + len(ordinary)
+    over = [merge for merge in across if merge.token in taken]
+    numbered = [replace(merge, id=first + place) for place, merge in enumerate(over)]
+    left = [
+        Reject(merge.token, family.file.entry_bytes(merge.token), None, merge.count, "not among the most frequent")
+        for merge in [*learned.merges, *across]
+        if merge.token not in taken
+    ][:50]
+    return Choice([*ordinary, *numbered], [*left, *refused, *rejects_of(family, learned, demand)])
+
+
+Lines = Sequence[tuple[list[str], int]]
+
+
+def _inside(lines: Lines) -> dict[str, int]:
+    """Counts of the pre-tokens."""
+    counts: dict[str, int] = {}
+    for pretokens, count in lines:
+        for pretoken in pretokens:
+            counts[pretoken] = counts.get(pretoken, 0) + count
+    return counts
+
+
+def _across(family: SuperwordBPE, lines: Lines, demand: Demand, known: set[str]) -> tuple[list[Merge], list[Reject]]:
+    """(superwords by BPE over pre-tokens, with their base ids; those that cannot be, with the reason)."""
+    numbers: dict[str, int] = {}
+    encoded = [
+        [numbers.setdefault(pretoken, len(numbers)) for pretoken in line if "\n" not in pretoken] for line, _ in lines
+    ]
+    words = Words.of(encoded, [count for _, count in lines]).several_ids()
+    learned = learn_merges(
+        words,
+        list(numbers),
+        2 * demand.size,
+        min_count=demand.min_count,
+        refuse=lambda text: demand.refuse(text.encode()),
+    )
+    parts: dict[int, tuple[str, ...]] = {number: (text,) for text, number in numbers.items()}
+    made: list[Merge] = []
+    rejects: list[Reject] = []
+    for merge in learned.merges:
+        parts[merge.id] = parts[merge.left] + parts[merge.right]
+        entry = spell(merge.token.encode("utf-8"))
+        if entry in known or entry in family.file.ids:
+            rejects.append(Reject(entry, merge.token.encode(), None, merge.count, "a token without superwords too"))
+        elif family.guard(parts[merge.id]) is None:
+            reason = "the split pattern may cut its end elsewhere, whatever follows"
+            rejects.append(Reject(entry, merge.token.encode(), None, merge.count, reason))
+        else:
+            pieces = [
+                piece
+                for ids in family.encode_entries([spell(part.encode()) for part in parts[merge.id]])
+                for piece in ids
+            ]
+            made.append(Merge(pieces[0], pieces[-1], 0, entry, merge.count, tuple(pieces)))
+    return made, rejects[:50]
