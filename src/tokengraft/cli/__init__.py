@@ -15,8 +15,10 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 for name in (
+    "apply",
     "demo",
     "expand",
+    "export",
     "report",
 ):
     app.command(f"tokengraft.cli.{name}:{name}", name=name)
