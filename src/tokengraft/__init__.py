@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tokengraft.api import report as report
     from tokengraft.config import RunConfig as RunConfig
     from tokengraft.errors import TokengraftError as TokengraftError
+    from tokengraft.exporting import export as export
     from tokengraft.pipeline import Run as Run
     from tokengraft.pipeline import expand as expand
     from tokengraft.tokenizer import ExtendedTokenizer as ExtendedTokenizer
@@ -37,6 +38,7 @@ _ROOMS = {
     "distill": "api",
     "evaluate": "api",
     "expand": "pipeline",
+    "export": "exporting",
     "extend_tokenizer": "tokenizer",
     "grow": "api",
     "initialise": "api",
@@ -55,6 +57,7 @@ __all__ = [
     "distill",
     "evaluate",
     "expand",
+    "export",
     "extend_tokenizer",
     "grow",
     "initialise",

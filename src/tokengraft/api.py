@@ -157,10 +157,6 @@ def corpus_texts(corpus: Corpus) -> Iterable[str]:
     return corpus
 
 
-def _loaded(model: Any) -> Any:
-    return load_model(str(model)) if isinstance(model, str | Path) else model
-
-
 def _require_grown(model: Any, extension: ExtendedTokenizer) -> None:
     if not hasattr(model, "get_input_embeddings"):
         raise ModelError(

@@ -52,3 +52,7 @@ class RunFolderError(TokengraftError):
 
 class DeviceError(TokengraftError):
     """A device or precision that this machine does not have."""
+
+
+class ExportError(TokengraftError):
+    """A form that cannot hold this model, or a file that does not give back what it was made from."""

@@ -15,12 +15,14 @@ app = App(
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
 for name in (
+    "apply",
     "code_tasks",
     "compare",
     "demo",
     "distill",
     "eval",
     "expand",
+    "export",
     "extend",
     "graft",
     "inspect",

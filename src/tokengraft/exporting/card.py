@@ -1,0 +1,68 @@
+"""The model card: what the model is, how to load it, what was measured."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from tokengraft.exporting.finished import Finished
+from tokengraft.exporting.trial import Outcome
+
+RELATION = {"adapter": "adapter"}
+"""What the hub calls the relation to the base; "finetune" for every other format."""
+
+
+def write_card(finished: Finished, place: Path, form: str, loading: str, outcome: Outcome) -> None:
+    """Writes `README.md`: metadata that the hub reads, and text for people."""
+    metrics = finished.metrics
+    base = _public(finished.base)
+    data = ModelCardData(
+        base_model=base,
+        base_model_relation=RELATION.get(form, "finetune") if base else None,
+        library_name="peft" if form == "adapter" else "transformers",
+        pipeline_tag="text-generation",
+        tags=["tokengraft", "vocabulary-expansion"],
+        model_name=metrics["title"],
+        eval_results=_results(metrics),
+    )
+    page = Environment(  # noqa: S701 - Markdown, not HTML
+        loader=PackageLoader("tokengraft.exporting"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text = page.get_template("card.md.jinja").render(
+        metrics=metrics,
+        base=base or Path(finished.base).name,
+        models=metrics["models"],
+        loading=loading.strip(),
+        outcome=outcome,
+        settings=finished.settings,
+        change=_change(metrics),
+    )
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(place / "README.md")
+
+
+def _public(base: str) -> str | None:
+    """The base as the hub knows it; a folder of this machine is nobody else's business."""
+    return None if Path(base).exists() else base
+
+
+def _results(metrics: Mapping[str, Any]) -> list[EvalResult]:
+    last = metrics["models"][-1]
+    return [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=part,
+            dataset_name=f"held-out {part} text",
+            metric_type="bits_per_byte",
+            metric_value=round(last[part]["bits_per_byte"], 4),
+        )
+        for part in ("domain", "general")
+        if last.get(part)
+    ]
+
+
+def _change(metrics: Mapping[str, Any]) -> float:
+    """Share of tokens of held-out domain text that are saved."""
+    domain = metrics["tokens"]["fertility"]["domain"]
+    return 1 - domain["tokens_extended"] / domain["tokens_base"]

@@ -1,0 +1,165 @@
+"""Loading an export the way its card says, in a process that knows nothing of the run, and comparing what it gives."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from tokengraft.errors import ExportError
+from tokengraft.exporting.finished import Finished
+from tokengraft.model.load import load_model
+from tokengraft.tokenizer.fuzz import fuzz_texts
+
+LINES = 1000
+"""Texts whose ids are compared."""
+
+READ = 8
+"""Passages whose logits are compared."""
+
+LONGEST = 96
+"""Tokens of a passage that are read."""
+
+WRITTEN = 16
+"""Tokens that are written greedily after each of the first passages."""
+
+PROMPTS = 3
+
+TOLERANCE = 1e-4
+"""Largest difference of a logit, in float32."""
+
+PROGRAM = """
+import json, sys
+import torch
+from safetensors.torch import save_file
+
+case = json.loads(open(sys.argv[1], encoding="utf-8").read())
+names = {"folder": case["folder"], "base": case["base"]}
+exec(case["loading"], names)
+model, tokenizer = names["model"].eval().float(), names["tokenizer"]
+ids = [tokenizer.encode(text) for text in case["lines"]]
+found = {}
+with torch.no_grad():
+    for number, row in enumerate(case["read"]):
+        found[f"logits{number}"] = model(torch.tensor([row])).logits[0].contiguous()
+    for number, row in enumerate(case["prompts"]):
+        prompt = torch.tensor([row])
+        found[f"written{number}"] = model.generate(
+            input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=case["written"]
+        )[0].contiguous()
+save_file(found, sys.argv[2])
+open(sys.argv[3], "w", encoding="utf-8").write(json.dumps(ids))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was compared, and the largest difference of a logit."""
+
+    lines: int
+    logits: int
+    difference: float
+    written: int
+    """Tokens written greedily, all of them the same."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the run's own model gives for a set of texts."""
+
+    finished: Finished
+    lines: list[str]
+    ids: list[list[int]]
+    trust_remote_code: bool
+
+    @classmethod
+    def of(cls, finished: Finished, *, trust_remote_code: bool = False) -> "Trial":
+        """Texts drawn from the run's passages and new tokens, read by the run's own tokenizer."""
+        extension = finished.extension()
+        passages = ["".join(piece for piece, _ in passage["base"]) for passage in finished.samples["passages"]]
+        lines = [line for text in passages for line in text.splitlines() if line.strip()][: LINES // 2]
+        lines = [*passages, *lines]
+        lines += list(fuzz_texts(extension, lines, LINES - len(lines), seed=0))
+        return cls(finished, lines, extension.file.encode(lines), trust_remote_code)
+
+    def run(self, folder: Path, loading: str) -> Outcome:
+        """The outcome, where everything is as it should be.
+
+        Raises:
+            ExportError: the process failed, or gave other ids, logits or text.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            found, ids = self._ask(Path(scratch), folder, loading)
+        for text, ours, theirs in zip(self.lines, self.ids, ids, strict=True):
+            if ours != theirs:
+                raise _mismatch(f"ids {theirs[:8]} for {text[:40]!r}", f"ids {ours[:8]}, as the run's tokenizer gives")
+        return self._compare(found)
+
+    def _ask(self, scratch: Path, folder: Path, loading: str) -> tuple[dict[str, Any], list[list[int]]]:
+        case, tensors, ids = scratch / "case.json", scratch / "found.safetensors", scratch / "ids.json"
+        case.write_text(
+            json.dumps({
+                "folder": str(folder.resolve()), "base": self.finished.base, "loading": loading, "lines": self.lines,
+                "read": self._rows(), "prompts": self._prompts(), "written": WRITTEN,
+            }),
+            encoding="utf-8",
+        )  # fmt: skip
+        paths = os.pathsep.join(path for path in sys.path if path)
+        done = subprocess.run(  # noqa: S603 - our own interpreter and program
+            [sys.executable, "-c", PROGRAM, str(case), str(tensors), str(ids)],
+            env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise _mismatch(f"a fresh process that could not load it: {last[0]}", "a model and a tokenizer that load")
+        return load_file(tensors), json.loads(ids.read_text(encoding="utf-8"))
+
+    def _rows(self) -> list[list[int]]:
+        """The first texts that have more than one token, cut."""
+        return [row[:LONGEST] for row in self.ids if len(row) > 1][:READ]
+
+    def _prompts(self) -> list[list[int]]:
+        return [row[: LONGEST // 2] for row in self._rows()[:PROMPTS]]
+
+    @torch.no_grad()
+    def _compare(self, found: dict[str, Any]) -> Outcome:
+        model = load_model(
+            str(self.finished.model), dtype="float32", device="cpu", trust_remote_code=self.trust_remote_code
+        )
+        difference, logits = 0.0, 0
+        for number, row in enumerate(self._rows()):
+            ours = model(torch.tensor([row])).logits[0]
+            theirs = found[f"logits{number}"]
+            if ours.shape != theirs.shape:
+                raise _mismatch(f"logits of shape {tuple(theirs.shape)}", f"{tuple(ours.shape)}, as the run's model")
+            difference = max(difference, float((ours - theirs).abs().max()))
+            logits += ours.numel()
+        if not difference <= TOLERANCE:
+            raise _mismatch(f"logits that differ by up to {difference:.2g}", f"at most {TOLERANCE:g}")
+        return Outcome(len(self.lines), logits, difference, self._same_text(model, found))
+
+    def _same_text(self, model: Any, found: dict[str, Any]) -> int:
+        written = 0
+        for number, row in enumerate(self._prompts()):
+            prompt = torch.tensor([row])
+            ours = model.generate(
+                input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=WRITTEN
+            )[0]
+            if not torch.equal(ours, found[f"written{number}"]):
+                raise _mismatch("another greedy continuation", "the run's model's")
+            written += len(ours) - len(row)
+        return written
+
+
+def _mismatch(found: str, expected: str) -> ExportError:
+    return ExportError(
+        found=f"in what was written: {found}",
+        expected=expected,
+        do="nothing was left behind; choose another format, and report this if the run's own model loads",
+    )

@@ -1,0 +1,27 @@
+"""Finished runs of an untied and of a tied model, small enough to be made for these tests."""
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def flow(name):
+    spec = spec_from_file_location("flow_conftest", TESTS / "flow" / "conftest.py")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return getattr(module, name)
+
+
+@pytest.fixture(scope="session", params=["llama-untied", "gpt2-tied"])
+def run(request, tmp_path_factory, english, code):
+    """(folder of a finished run, folder of its base)."""
+    from tokengraft.pipeline import expand
+
+    place = tmp_path_factory.mktemp(request.param)
+    base = flow("save_model_folder")(place / "base", request.param, english, rows=400)
+    corpus = flow("write_jsonl")(place / "code.jsonl", code)
+    settings = flow("SMALL") | {"model": str(base), "corpus": str(corpus), "out": str(place / "run")}
+    return expand(settings).path, base
