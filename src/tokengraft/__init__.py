@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tokengraft.api import initialise as initialise
     from tokengraft.api import report as report
     from tokengraft.config import RunConfig as RunConfig
+    from tokengraft.diagnosis import doctor as doctor
+    from tokengraft.diagnosis.watch import Watch as Watch
     from tokengraft.errors import TokengraftError as TokengraftError
     from tokengraft.pipeline import Run as Run
     from tokengraft.pipeline import expand as expand
@@ -31,8 +33,10 @@ _ROOMS = {
     "Run": "pipeline",
     "RunConfig": "config",
     "TokengraftError": "errors",
+    "Watch": "diagnosis.watch",
     "align": "alignment",
     "distill": "api",
+    "doctor": "diagnosis",
     "evaluate": "api",
     "expand": "pipeline",
     "extend_tokenizer": "tokenizer",
@@ -47,8 +51,10 @@ __all__ = [
     "Run",
     "RunConfig",
     "TokengraftError",
+    "Watch",
     "align",
     "distill",
+    "doctor",
     "evaluate",
     "expand",
     "extend_tokenizer",

@@ -16,6 +16,7 @@ app = App(
 )
 for name in (
     "demo",
+    "doctor",
     "expand",
     "report",
 ):
