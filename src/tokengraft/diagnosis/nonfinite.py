@@ -50,7 +50,7 @@ def refuse(trace: Trace, when: str, batch: int, ids: Tensor | None, tokenizer: A
         NonFinite: always.
     """
     trace.batch = batch
-    trace.ids = ids.tolist() if ids is not None else []
+    trace.ids = ids.tolist() if ids is not None and ids.dim() == 2 else []
     numbers = trace.rows if trace.is_table else [trace.ids[s][p] for s, p in trace.positions if trace.ids]
     trace.tokens = [_token(tokenizer, number) for number in numbers[:KEPT]]
     error = NonFinite(found=_sentence(trace, when), expected="finite numbers", do=_advice(trace))

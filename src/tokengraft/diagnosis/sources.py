@@ -20,6 +20,9 @@ from tokengraft.model.checks import cannot_load, check_model, read_config
 FILES = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 SMALL_BYTES = 2**30
 """Stored weights up to this size are loaded for the checks that need a forward pass, without being asked."""
+INPUTS = ("embed_tokens", "wte", "embed_in", "word_embeddings", "tok_embeddings", "embedding")
+HEADS = ("lm_head", "embed_out", "output_layer", "output", "decoder")
+"""What checkpoints call the two tables."""
 
 
 class Source(Protocol):
@@ -57,6 +60,7 @@ class FolderSource:
         weights = StoredWeights(self._files())
         first, second, tied = table_names(self.name, self.settings())
         found = [match(weights.names, name) for name in (first, second)]
+        found = [name or match_any(weights.names, others) for name, others in zip(found, (INPUTS, HEADS), strict=True)]
         if found[0] is None and tied:
             found = [found[1], None]
         if found[0] is None:
@@ -193,6 +197,11 @@ def match(names: frozenset[str], wanted: str) -> str | None:
         if name in names:
             return name
     return next((name for name in sorted(names) if name.endswith(f".{wanted}")), None)
+
+
+def match_any(names: frozenset[str], endings: tuple[str, ...]) -> str | None:
+    """The first stored weight with one of these endings: versions rename modules, files keep the old names."""
+    return next((found for ending in endings if (found := match(names, f"{ending}.weight"))), None)
 
 
 def unwrapped(module: Any) -> Any:

@@ -38,8 +38,8 @@ class TrainingSettings:
     """Autocast to float16 with a gradient scaler."""
     bf16: bool = False
     """Autocast to bfloat16."""
-    optim: str = "adamw_torch"
-    """Name of the optimiser."""
+    optim: str = "adamw_torch_fused"
+    """Name of the optimiser; `adamw` and `adam` are those of `torch.optim` in a loop of one's own."""
     adam_epsilon: float = 1e-8
     """Adam's ε."""
     weight_decay: float = 0.0
