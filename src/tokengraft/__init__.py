@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tokengraft.api import initialise as initialise
     from tokengraft.api import report as report
     from tokengraft.config import RunConfig as RunConfig
+    from tokengraft.diagnosis import doctor as doctor
+    from tokengraft.diagnosis.watch import Watch as Watch
     from tokengraft.errors import TokengraftError as TokengraftError
     from tokengraft.exporting import export as export
     from tokengraft.pipeline import Run as Run
@@ -34,8 +36,10 @@ _ROOMS = {
     "Run": "pipeline",
     "RunConfig": "config",
     "TokengraftError": "errors",
+    "Watch": "diagnosis.watch",
     "align": "alignment",
     "distill": "api",
+    "doctor": "diagnosis",
     "evaluate": "api",
     "expand": "pipeline",
     "export": "exporting",
@@ -53,8 +57,10 @@ __all__ = [
     "Run",
     "RunConfig",
     "TokengraftError",
+    "Watch",
     "align",
     "distill",
+    "doctor",
     "evaluate",
     "expand",
     "export",

@@ -20,6 +20,7 @@ for name in (
     "compare",
     "demo",
     "distill",
+    "doctor",
     "eval",
     "expand",
     "export",

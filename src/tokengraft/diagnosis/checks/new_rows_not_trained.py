@@ -1,0 +1,34 @@
+"""New tokens that an adapter leaves out."""
+
+from collections.abc import Iterator
+
+from tokengraft.diagnosis.case import Case
+from tokengraft.diagnosis.checks import check
+from tokengraft.diagnosis.checks.rows_untrained import collapsed
+from tokengraft.diagnosis.finding import KEPT, Finding, error, listed
+
+
+@check("new-rows-not-trained", needs=("training", "tokenizer"), symptom="a new special token is never generated")
+def new_rows_not_trained(case: Case) -> Iterator[Finding]:
+    """LoRA on the layers alone, while new tokens have rows that nobody trains."""
+    assert case.training
+    assert case.vocabulary
+    if not case.training.is_lora:
+        return
+    tables = case.tables
+    new = case.new_ids() or collapsed(tables.weights, tables.head, case.used)
+    if case.training.trains_tables:
+        given = set(case.training.trainable_token_indices)
+        whole = case.training.modules_to_save or any("embed" in name for name in case.training.target_modules or ())
+        new = [] if whole or not given else [row for row in new if row not in given]
+    if new:
+        yield error(
+            f"{len(new)} new tokens ({listed(case.vocabulary.named(new))}) and a LoRA of "
+            f"{listed(list(case.training.target_modules or ()))}, which trains no row of them",
+            "The layers learn to ask for the tokens, but their head rows stay what the resize made of them and never "
+            "win; their input rows stay indistinguishable.",
+            f"add trainable_token_indices={new[:KEPT]} to LoraConfig, or modules_to_save=['embed_tokens', 'lm_head']; "
+            "save with the tokenizer beside it",
+            ids=new[:KEPT],
+            target_modules=list(case.training.target_modules or ()),
+        )
