@@ -125,7 +125,7 @@ def _generation(material: Material) -> dict[str, Any]:
     extension, settings = material.extension, material.config.evaluation
     written = [
         continue_greedily(material.model, extension.file, prompt, max_tokens=settings.prompt_tokens)
-        for prompt in prompts(material.config, material.texts)
+        for prompt in prompts(material.config.evaluation, material.texts.heldout)
     ]
     return generation_score(written, extension.file, extension.decomposition)
 
