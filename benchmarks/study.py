@@ -1,11 +1,12 @@
 """The study behind docs/study.md: every start and every objective on one model, seeds and equal steps.
 
-    python benchmarks/study.py objectives --out DIR      # what teaches the rows
-    python benchmarks/study.py starts --out DIR          # what they begin as
-    python benchmarks/study.py time --out DIR            # the leading objectives at equal CPU time
+    python -P benchmarks/study.py objectives --out DIR      # what teaches the rows
+    python -P benchmarks/study.py starts --out DIR          # what they begin as
+    python -P benchmarks/study.py time --out DIR            # the leading objectives at equal CPU time
 
-A stopped study goes on with the same command. `--steps`, `--seeds`, `--bytes` make it larger; `--donor` adds the two
-starts that carry rows over from another model.
+`--config FILE` writes the settings instead, for `tokengraft compare FILE`. A stopped study goes on with the same
+command. `--steps`, `--seeds`, `--bytes` make it larger; `--donor` adds the two starts that carry rows over from another
+model. -P keeps this folder's own names, one of which is a library's, out of the way.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import json
 from pathlib import Path
 
 import torch
+import yaml
 
 from tokengraft.bundled import demo_settings
 from tokengraft.study import run_study
@@ -101,6 +103,7 @@ def main() -> None:
     parser.add_argument("--refit", type=int, default=0, help="positions of the head's closing fit")
     parser.add_argument("--donor", help="model folder for omp and transfer")
     parser.add_argument("--only", help="JSON list of the variants to run")
+    parser.add_argument("--config", type=Path, help="write the settings to this file, for `tokengraft compare FILE`")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     grids = {"objectives": objectives, "starts": lambda: starts(chosen.donor), "time": at_equal_time}
@@ -119,6 +122,9 @@ def main() -> None:
     settings["study"] = {"variants": variants, "seeds": list(range(chosen.seeds)), "watch_every": 5}
     if chosen.which == "time":
         settings["study"]["seconds"] = chosen.seconds
+    if chosen.config:
+        chosen.config.write_text(yaml.safe_dump(settings, sort_keys=False))
+        return
     done = run_study(settings)
     print((done.path / "study.md").read_text())
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tokengraft.cli import main
 from tokengraft.cli.printing import print_study
 from tokengraft.errors import ConfigError
 from tokengraft.study import grid as grid_module
@@ -92,6 +93,16 @@ def test_equal_time_finds_its_steps(settings):
     study = run_study(settings)
     assert study.cells["ours", 0]["steps"] >= 1
     assert study.rows[0].values["steps"].mean != 6 or study.cells["ours", 0]["seconds_to_train"] > 0.1
+
+
+def test_compare_runs_the_study_of_a_file(settings, tmp_path, capsys):
+    settings["study"] |= {"seeds": [0], "variants": {"start": {"trained": False}}}
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps(settings))
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(path), "--json"])
+    assert end.value.code in {0, None}
+    assert json.loads(capsys.readouterr().out)["rows"][0]["name"] == "start"
 
 
 @pytest.mark.parametrize(

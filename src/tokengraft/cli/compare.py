@@ -7,13 +7,24 @@ from cyclopts import Parameter
 
 
 def compare(
-    *runs: Annotated[str, Parameter(help="Folders of runs, or FOLDER:MODEL. The first is the one held against.")],
+    *runs: Annotated[str, Parameter(help="Folders of runs, or FOLDER:MODEL, the first held against; or a study.yaml.")],
     all_pairs: Annotated[bool, Parameter(negative=(), help="Every two runs, not only each against the first.")] = False,
     confidence: Annotated[float, Parameter(help="Level of the intervals.")] = 0.95,
     out: Annotated[Path | None, Parameter(help="Write a page: one HTML file.")] = None,
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
 ) -> None:
-    """Compare runs problem by problem and document by document: who is better, and is it more than chance?"""
+    """Compare runs problem by problem and document by document: who is better, and is it more than chance?
+
+    Given one YAML or TOML file with a part `study`, run its grid of methods and seeds, or go on with it.
+    """
+    if len(runs) == 1 and runs[0].endswith((".yaml", ".yml", ".toml")):
+        from tokengraft.cli.printing import print_study
+        from tokengraft.settings_file import read_settings
+        from tokengraft.study import run_study
+
+        print_study(run_study(read_settings(Path(runs[0]))), as_json=json)
+        return
+
     from tokengraft.cli.compare_summary import print_comparison
     from tokengraft.evaluation.comparison import compare as compared
     from tokengraft.evaluation.comparison import read_figures
