@@ -79,7 +79,7 @@ def test_custom_code_is_not_run(tmp_path):
     code = {"auto_map": {"AutoTokenizer": ["tokenization_own.OwnTokenizer", None]}}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(code))
     (tmp_path / "own.tiktoken").write_text("")
-    with pytest.raises(TokenizerError, match="custom code .*OwnTokenizer.* without tokenizer.json"):
+    with pytest.raises(TokenizerError, match=r"custom code .*OwnTokenizer.* without tokenizer\.json"):
         TokenizerFile.load(tmp_path)
 
 
