@@ -75,6 +75,14 @@ def test_a_slow_tokenizer_is_told_how_to_become_fast(tmp_path):
         TokenizerFile.load(tmp_path)
 
 
+def test_custom_code_is_not_run(tmp_path):
+    code = {"auto_map": {"AutoTokenizer": ["tokenization_own.OwnTokenizer", None]}}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(code))
+    (tmp_path / "own.tiktoken").write_text("")
+    with pytest.raises(TokenizerError, match=r"custom code .*OwnTokenizer.* without tokenizer\.json"):
+        TokenizerFile.load(tmp_path)
+
+
 def test_an_empty_folder_and_a_foreign_object_are_refused(tmp_path):
     with pytest.raises(TokenizerError, match=r"without tokenizer\.json"):
         TokenizerFile.load(tmp_path)

@@ -10,6 +10,8 @@ from rich.table import Table
 from tokengraft.tokenizer.prune import PRUNED, PrunedTokenizer
 from tokengraft.tokenizer.tokens import shown
 
+_OUTCOMES = {"passed": "holds", "failed": "FAILS", "measured": "measured"}
+
 SHOWN = 20
 """Ids listed in the terminal; all of them are in the file."""
 
@@ -46,7 +48,7 @@ def _lines(pruned: PrunedTokenizer, out: Path | None) -> list[str]:
         f"size           {pruned.file.size} ids, as before",
         f"domain         {1 - after / before:.1%} fewer tokens ({before} to {after}, counts capped per document); "
         f"{pruned.ceiling.share:.1%} at most",
-        *(f"{'holds' if check.passed else 'FAILS':<6} {check.name}: {check.detail}" for check in pruned.checks),
+        *(f"{_OUTCOMES[check.outcome]:<9} {check.name}: {check.detail}" for check in pruned.checks),
         "These ids had other meanings: a model must learn their rows anew before it reads text with this tokenizer.",
     ]
     return [*lines, f"written to     {out}"] if out else lines

@@ -107,7 +107,8 @@ def count_distributed(
     """The counts of `count_pretokens`, by `tasks` tasks of datatrove's local executor, `workers` at a time (-1: all).
 
     `corpus`: settings of a corpus, or a reader of datatrove's. Under Slurm or Ray, give the same two steps to those
-    executors. Tasks that are done are not done again in the same `logging_dir`.
+    executors, `[reader, CountPretokens(...)]` and then `[SumCounts(...)]`, and read `counts_in`. Tasks
+    that are done are not done again in the same `logging_dir`.
 
     Raises:
         ConfigError: datatrove is not installed, or the folder holds counts already.

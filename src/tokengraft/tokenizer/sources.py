@@ -100,7 +100,20 @@ def _read_companion(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def _refuse_custom_code(folder: Path) -> None:
+    """Raises where the folder's tokenizer is a program of its makers, which is not run here."""
+    config = _read_json(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    code = (config.get("auto_map") or {}).get("AutoTokenizer")
+    if code:
+        raise TokenizerError(
+            found=f"{folder}, whose tokenizer is custom code ({code}), without {DOCUMENT}",
+            expected=f"a fast tokenizer, whose vocabulary and merges stand in {DOCUMENT}",
+            do="look for a version of it with that file, or convert it by its makers' own code; no code is run here",
+        )
+
+
 def _refuse_folder(folder: Path) -> None:
+    _refuse_custom_code(folder)
     slow = [name for name in SLOW_FILES if (folder / name).is_file()]
     if slow:
         raise TokenizerError(
