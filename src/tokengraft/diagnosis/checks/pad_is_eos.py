@@ -38,7 +38,8 @@ def pad_is_eos(case: Case) -> Iterator[Finding]:
     yield error(
         found,
         "The loss never sees an eos, so the model never learns to stop.",
-        'give pad a token of its own: tokengraft special MODEL --pad "<|pad|>"; or mask labels by the attention mask',
+        'give pad a token of its own: tokengraft special MODEL --pad "<|pad|>" --out NEW; or mask labels by the '
+        "attention mask",
         id=pad,
         real_eos=real,
         masked_eos=masked,

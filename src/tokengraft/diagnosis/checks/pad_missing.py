@@ -22,7 +22,7 @@ def pad_missing(case: Case) -> Iterator[Finding]:
         + (f", and the training pads batches of {batch} sequences without packing" if pads else ""),
         "Batches of unequal length cannot be made. The usual way out, pad = eos, takes every eos out of the labels, "
         "and the model never learns to stop.",
-        'give it a pad token of its own: tokengraft special MODEL --pad "<|pad|>"; or train packed sequences',
+        'give it a pad token of its own: tokengraft special MODEL --pad "<|pad|>" --out NEW; or train packed sequences',
         pad_token=None,
         batch_size=batch,
     )

@@ -23,6 +23,6 @@ def special_token_splits(case: Case) -> Iterator[Finding]:
         yield error(
             f"{len(split)} special tokens are not one id: {shown}",
             "The text of the token reaches the model as ordinary pieces; its own row, if it has one, is never used.",
-            "add them as special tokens: tokengraft special MODEL --add TOKEN",
+            "add them as special tokens: tokengraft special MODEL --token TOKEN --out NEW",
             tokens={token: list(ids) for token, ids in split.items()},
         )

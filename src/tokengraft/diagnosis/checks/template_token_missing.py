@@ -20,6 +20,6 @@ def template_token_missing(case: Case) -> Iterator[Finding]:
             f"the chat template writes {len(missing)} control tokens that the tokenizer lacks: {shown}",
             "Each costs several positions, its pieces merge with the text around it, and generation cannot stop on "
             "it. A few models were trained so and are fine.",
-            "add them with rows of their own: tokengraft special MODEL --add " + " --add ".join(map(repr, missing)),
+            "add them with rows of their own: tokengraft special MODEL --token " + " --token ".join(map(repr, missing)),
             tokens=pieces,
         )
