@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tokengraft.errors import TokengraftError as TokengraftError
     from tokengraft.pipeline import Run as Run
     from tokengraft.pipeline import expand as expand
+    from tokengraft.special import add_special_tokens as add_special_tokens
+    from tokengraft.special import add_words as add_words
+    from tokengraft.special import remove_special_tokens as remove_special_tokens
     from tokengraft.tokenizer import ExtendedTokenizer as ExtendedTokenizer
     from tokengraft.tokenizer import NewToken as NewToken
     from tokengraft.tokenizer import extend_tokenizer as extend_tokenizer
@@ -31,6 +34,8 @@ _ROOMS = {
     "Run": "pipeline",
     "RunConfig": "config",
     "TokengraftError": "errors",
+    "add_special_tokens": "special",
+    "add_words": "special",
     "align": "alignment",
     "distill": "api",
     "evaluate": "api",
@@ -38,6 +43,7 @@ _ROOMS = {
     "extend_tokenizer": "tokenizer",
     "grow": "api",
     "initialise": "api",
+    "remove_special_tokens": "special",
     "report": "api",
 }
 
@@ -47,6 +53,8 @@ __all__ = [
     "Run",
     "RunConfig",
     "TokengraftError",
+    "add_special_tokens",
+    "add_words",
     "align",
     "distill",
     "evaluate",
@@ -54,6 +62,7 @@ __all__ = [
     "extend_tokenizer",
     "grow",
     "initialise",
+    "remove_special_tokens",
     "report",
 ]
 

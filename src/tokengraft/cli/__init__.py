@@ -18,6 +18,7 @@ for name in (
     "demo",
     "expand",
     "report",
+    "special",
 ):
     app.command(f"tokengraft.cli.{name}:{name}", name=name)
 
