@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tokengraft.exporting import export as export
     from tokengraft.pipeline import Run as Run
     from tokengraft.pipeline import expand as expand
+    from tokengraft.special import add_special_tokens as add_special_tokens
+    from tokengraft.special import add_words as add_words
+    from tokengraft.special import remove_special_tokens as remove_special_tokens
     from tokengraft.tokenizer import ExtendedTokenizer as ExtendedTokenizer
     from tokengraft.tokenizer import NewToken as NewToken
     from tokengraft.tokenizer import extend_tokenizer as extend_tokenizer
@@ -37,6 +40,8 @@ _ROOMS = {
     "RunConfig": "config",
     "TokengraftError": "errors",
     "Watch": "diagnosis.watch",
+    "add_special_tokens": "special",
+    "add_words": "special",
     "align": "alignment",
     "distill": "api",
     "doctor": "diagnosis",
@@ -48,6 +53,7 @@ _ROOMS = {
     "initialise": "api",
     "inspect_tokenizer": "tokenizer.inspection",
     "prune_tokenizer": "tokenizer.prune",
+    "remove_special_tokens": "special",
     "report": "api",
 }
 
@@ -58,6 +64,8 @@ __all__ = [
     "RunConfig",
     "TokengraftError",
     "Watch",
+    "add_special_tokens",
+    "add_words",
     "align",
     "distill",
     "doctor",
@@ -69,6 +77,7 @@ __all__ = [
     "initialise",
     "inspect_tokenizer",
     "prune_tokenizer",
+    "remove_special_tokens",
     "report",
 ]
 

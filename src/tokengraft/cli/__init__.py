@@ -30,6 +30,7 @@ for name in (
     "interpret",
     "prune",
     "report",
+    "special",
     "tokens",
 ):
     app.command(f"tokengraft.cli.{name}:{name}", name=name.replace("_", "-"))

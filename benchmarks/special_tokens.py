@@ -1,0 +1,164 @@
+"""What does adding `<|user|>`, `<|assistant|>` and `<|pad|>` do to a model before and in training, and by which way?
+
+    python benchmarks/special_tokens.py [MODEL ...]
+
+Without arguments: the bundled model and those of ../shared/data/models. Three ways: tokengraft; transformers' default
+(`add_special_tokens`, `resize_token_embeddings`, a mean with its covariance); and the same with pad = eos and rows of
+no particular start (`mean_resizing=False`). Prints a Markdown table. A model without an end token gets one.
+"""
+
+import argparse
+import copy
+import math
+import platform
+import sys
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
+
+import tokengraft as tg
+from tokengraft.bundled import MODEL_DIR
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
+LIKE = {"<|user|>": ["user", "User", "human"], "<|assistant|>": ["assistant", "answer"], "<|pad|>": {"role": "pad"}}
+CONTROL = ["<|user|>", "<|assistant|>"]
+STEPS, RATE, ROWS = 200, 1e-4, 8
+
+
+def prepare(path, way, dtype):
+    """Model and tokenizer with the tokens, and the ids of user, assistant, pad and end."""
+    model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
+    tokenizer = AutoTokenizer.from_pretrained(path)
+    eos = {} if tokenizer.eos_token else {"<|end|>": {"role": "eos"}}
+    if way == "tokengraft":
+        wanted = {**LIKE, **eos}
+        if "smiles" in str(path):
+            wanted |= dict.fromkeys(CONTROL)  # no words in this alphabet
+        tg.add_special_tokens(model, tokenizer, wanted, replace=["pad"])
+    else:
+        names = {"pad_token": "<|pad|>", "additional_special_tokens": CONTROL}
+        tokenizer.add_special_tokens(names | ({"eos_token": next(iter(eos))} if eos else {}))
+        torch.manual_seed(0)
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=way == "transformers")
+    return model, tokenizer
+
+
+def texts_of(model, size, count=ROWS, length=40):
+    """Texts that the base writes itself, as ids of the old vocabulary."""
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(size, (count, 1), generator=generator)
+    with torch.no_grad():
+        while ids.shape[1] < length:
+            chances = model(ids).logits[:, -1, :size].float().softmax(-1)
+            ids = torch.cat([ids, torch.multinomial(chances, 1, generator=generator)], 1)
+    return ids
+
+
+def loss_on(model, ids, labels, mask=None):
+    return model(input_ids=ids, labels=labels, attention_mask=torch.ones_like(ids) if mask is None else mask).loss
+
+
+def conversations(ids, tokenizer):
+    """The same texts as conversations: user, first half, assistant, second half, end."""
+    user, assistant = tokenizer.convert_tokens_to_ids(CONTROL)
+    half = ids.shape[1] // 2
+    column = ids.new_ones(len(ids), 1)
+    parts = [column * user, ids[:, :half], column * assistant, ids[:, half:], column * tokenizer.eos_token_id]
+    return torch.cat(parts, 1)
+
+
+def train(model, batch, pad):
+    """Losses of the steps of plain full training, on batches padded to the right with their labels masked."""
+    padded = torch.cat([batch, batch.new_full((len(batch), 6), pad)], 1)
+    mask = (torch.arange(padded.shape[1]) < batch.shape[1]).long().expand_as(padded)
+    labels = padded.masked_fill(mask == 0, -100)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=RATE)
+    model.train()
+    losses = []
+    for _ in range(STEPS):
+        loss = loss_on(model, padded, labels, mask)
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    model.eval()
+    return losses
+
+
+def same_alone(model, tokenizer, batch):
+    """Of how many prompts a left-padded batch writes what they get alone; and how many of those texts end with eos."""
+    user = tokenizer.convert_tokens_to_ids("<|user|>")
+    starts = [row[: 6 + 4 * number].tolist() for number, row in enumerate(batch[:4])]
+    assert all(start[0] == user for start in starts)
+    width = max(map(len, starts))
+    pad = tokenizer.pad_token_id
+    padded = torch.tensor([[pad] * (width - len(start)) + start for start in starts])
+    mask = torch.tensor([[0] * (width - len(start)) + [1] * len(start) for start in starts])
+    settings = {"do_sample": False, "max_new_tokens": 48, "pad_token_id": pad, "eos_token_id": tokenizer.eos_token_id}
+    together = model.generate(input_ids=padded, attention_mask=mask, **settings)[:, width:]
+    same = stopped = 0
+    for row, start in zip(together, starts, strict=True):
+        ids = torch.tensor([start])
+        alone = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **settings)[0, len(start) :]
+        same += row[: len(alone)].tolist() == alone.tolist()
+        stopped += tokenizer.eos_token_id in row.tolist()
+    return same, stopped, len(starts)
+
+
+def measure(path, way):
+    base = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+    old = len(AutoTokenizer.from_pretrained(path))
+    model, tokenizer = prepare(path, way, torch.float32)
+    ids = texts_of(base, old)
+    with torch.no_grad():
+        ours, theirs = model.eval()(ids).logits[..., :old], base(ids).logits[..., :old]
+        before, plain = loss_on(base, ids, ids), loss_on(model, ids, ids)
+        talk = conversations(ids, tokenizer)
+        fresh = talk >= old
+        inside = loss_on(model, talk, talk.masked_fill(fresh | (talk == tokenizer.eos_token_id), -100))
+        chances = model(ids).logits.float().softmax(-1)
+    rows = model.get_input_embeddings().weight.detach()[old:].float()
+    alike = torch.cosine_similarity(rows[0], rows[1], dim=0)
+    result = {
+        "old logits": "identical" if torch.equal(ours, theirs) else f"differ by {(ours - theirs).abs().max():.0e}",
+        "mass on new": f"{chances[..., old:].sum(-1).mean():.1e}",
+        "mass on pad": f"{chances[..., tokenizer.pad_token_id].mean():.0e}",
+        "loss, text without": f"{100 * (plain / before - 1):+.2f} %",
+        "loss, old ids in conversation": f"{100 * (inside / before - 1):+.1f} %",
+        "cosine of new rows": f"{alike:.3f}",
+    }
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        trained = copy.deepcopy(model) if dtype == torch.float32 else prepare(path, way, dtype)[0]
+        losses = train(trained, talk, tokenizer.pad_token_id)
+        finite = all(map(math.isfinite, losses)) and all(p.isfinite().all() for p in trained.parameters())
+        result[f"{STEPS} steps {name}"] = f"{losses[0]:.3f} → {losses[-1]:.3f}{'' if finite else ' NaN'}"
+        if dtype == torch.float32:
+            same, stopped, count = same_alone(trained, tokenizer, talk)
+            result["batch = single"], result["stops at eos"] = f"{same} of {count}", f"{stopped} of {count}"
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("models", nargs="*", type=Path)
+    models = parser.parse_args().models or [MODEL_DIR, *sorted(DATA.glob("*/"))]
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    print(f"torch {torch.__version__}, {platform.machine()}, one thread; texts written by each base itself\n")
+    names = None
+    for path in models:
+        for way in ("tokengraft", "transformers", "no mean"):
+            result = measure(path, way)
+            if names is None:
+                names = list(result)
+                print("| model | way | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 2))
+            title = "bundled" if path == MODEL_DIR else path.name
+            print(f"| {title} | {way} | " + " | ".join(result[name] for name in names) + " |")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

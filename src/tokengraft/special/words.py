@@ -1,0 +1,101 @@
+"""Whole words: by merges where the tokenizer's family can, so that no other text changes; else as added tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tokengraft.errors import TokengraftError, TokenizerError
+from tokengraft.special.tokenizer_edit import with_added
+from tokengraft.special.vetting import existing_id, refuse_text
+from tokengraft.tokenizer import NewToken, TokenizerFile, extend_from_counts, recognise
+from tokengraft.tokenizer.candidates import Demand, methods
+from tokengraft.tokenizer.families import Unsupported
+
+
+@dataclass(frozen=True)
+class Words:
+    """A tokenizer in which words are whole, with how that was done."""
+
+    file: TokenizerFile
+    tokens: tuple[NewToken, ...]
+    """New tokens in the order of their ids: the words, and on the way to them the parts that merges need."""
+    whole: dict[str, int]
+    """The id of each form of a word."""
+    merged: bool = False
+    """Whether merges were appended."""
+    notes: tuple[str, ...] = ()
+
+
+def with_words(file: TokenizerFile, words: Sequence[str]) -> Words:
+    """The tokenizer in which each word is one token, alone and after a space.
+
+    A family with merges gets them appended: other text stays as it was, and decoding too. A word that merges cannot
+    make, because the split pattern cuts it or the family has none, becomes an added token: that is found before the
+    text is split, and only where no letter or digit touches it; a space before it stays a token of its own.
+
+    Raises:
+        TokenizerError: a word exists as one token, is empty, invisible or holds a space.
+    """
+    asked = list(dict.fromkeys(words))
+    for word in asked:
+        _refuse(file, word)
+    joined, cut = _sorted_out(file, asked)
+    done = _by_merges(file, joined) if joined else Words(file, (), {})
+    rest = [*cut, *(word for word in joined if word not in done.whole)]
+    return _by_added_tokens(done, rest) if rest else done
+
+
+def _refuse(file: TokenizerFile, word: str) -> None:
+    refuse_text(file, word)
+    number = existing_id(file, word)
+    if number is not None and existing_id(file, " " + word) is not None:
+        raise TokenizerError(
+            found=f"word {word!r}, which is token {number} already",
+            expected="a word that the tokenizer splits",
+            do="leave it out",
+        )
+
+
+def _sorted_out(file: TokenizerFile, words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Words that merges can make, and the others."""
+    family = recognise(file)
+    if isinstance(family, Unsupported):
+        return [], list(words)
+    split = family.splitter()
+    whole = [word for word in words if len(split(word)) == 1]
+    return whole, [word for word in words if word not in whole]
+
+
+def _by_merges(file: TokenizerFile, words: Sequence[str]) -> Words:
+    family = recognise(file)
+    assert not isinstance(family, Unsupported)
+    split = family.splitter()
+    forms = [form for word in words for form in (" " + word, word)]
+    counts = {pretoken: 1 for form in forms for pretoken in split(form)}
+    pieces = sum(len(ids) for ids in file.encode(forms))
+    method = "words" if "words" in methods.names() else "continued-bpe"
+    try:
+        extended = extend_from_counts(family, counts, Demand(pieces, min_count=1), method)
+    except TokengraftError as error:
+        return Words(file, (), {}, notes=(f"merges could not be used: {error.found}",))
+    whole = {form: ids[0] for form, ids in zip(forms, extended.encode(forms), strict=True) if len(ids) == 1}
+    return Words(extended.file, extended.new_tokens, whole, merged=True)
+
+
+def _by_added_tokens(done: Words, words: Sequence[str]) -> Words:
+    file = done.file
+    # A form with a space before it would never match: to the library the space then has a letter on its left.
+    forms = [word for word in words if existing_id(file, word) is None]
+    made = with_added(file, forms, FLAGS, {})
+    tokens = tuple(
+        NewToken(
+            id=file.size + place, token=form, bytes=form.encode(), pieces=tuple(ids), merge=(ids[0], ids[-1]), count=1,
+            saved=0, score=0.0,
+        )
+        for place, (form, ids) in enumerate(zip(forms, file.encode(forms), strict=True))
+    )  # fmt: skip
+    note = f"{', '.join(words)}: added tokens, found before text is split, where no letter or digit touches them"
+    whole = {**done.whole, **{form: made.ids[form] for form in forms}}
+    return Words(made, (*done.tokens, *tokens), whole, done.merged, (*done.notes, note))
+
+
+FLAGS = {"single_word": True, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
