@@ -7,6 +7,7 @@ from tokengraft import atomic
 from tokengraft.artifacts import RunFolder
 from tokengraft.config import RunConfig
 from tokengraft.corpus import Document, stream_part
+from tokengraft.model.reload import same_ids_here
 from tokengraft.progress import watch
 from tokengraft.stages.inputs import Texts
 from tokengraft.tokenizer import (
@@ -18,8 +19,12 @@ from tokengraft.tokenizer import (
     family_of,
     fertility,
     require,
+    seen_as,
     token_choices,
 )
+
+RELOADED = 20
+"""Held-out texts encoded by transformers."""
 
 
 def choose_tokens(config: RunConfig, run: RunFolder, base: TokenizerFile, texts: Texts) -> ExtendedTokenizer:
@@ -52,6 +57,7 @@ def _proofs(config: RunConfig, extension: ExtendedTokenizer, texts: Texts) -> di
     """Facts for `metrics.json`: fertility, ceiling and every promise, on held-out and general text."""
     heldout, general = _texts(texts.heldout), _texts(texts.general)
     checks = check_extension(extension, heldout, general, config.seed, config.tokens.guard_share)
+    checks.append(same_ids_here(extension, heldout[:RELOADED]))
     require(checks, config.tokens.allow)
     return {
         "added": len(extension.new_tokens),
@@ -64,7 +70,7 @@ def _proofs(config: RunConfig, extension: ExtendedTokenizer, texts: Texts) -> di
             "domain": fertility(extension, heldout).to_dict(),
             "general": fertility(extension, general).to_dict() if general else None,
         },
-        "ceiling": {"domain": ceiling_of_texts(family_of(extension.base), heldout).share},
+        "ceiling": {"domain": ceiling_of_texts(seen_as(extension.method, family_of(extension.base)), heldout).share},
         "checks": [{"name": c.name, "passed": c.passed, "measured": c.measured, "detail": c.detail} for c in checks],
     }
 

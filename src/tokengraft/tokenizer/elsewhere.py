@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tokengraft.tokenizer.extended import ExtendedTokenizer
-from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.fuzz import fuzz_texts
 from tokengraft.tokenizer.promises import CheckResult, verdict
 
@@ -58,13 +57,12 @@ def same_ids_elsewhere(
 
     The configuration of the base's model, where it stands beside it, decides the class that loads, and goes along.
     """
-    tried = [*texts, *fuzz_texts(extended, [token.text for token in extended.new_tokens], TEXTS, 0)]
+    tried = texts_to_try(extended, texts)
     expected = extended.encode(tried)
     wrong, said = [], []
     with tempfile.TemporaryDirectory() as folder:
         places = [str(Path(folder, name)) for name in ("first", "again", "last")]
-        extended.save(places[0])
-        _copy_model_config(extended.base, places[0])
+        save_as_beside_a_model(extended, places[0])
         for python in pythons:
             answer = _ask(python, places, tried)
             if isinstance(answer, str):
@@ -114,7 +112,14 @@ def _ask(python: str, places: Sequence[str], texts: Sequence[str]) -> Answer | s
     return Answer(said["version"], said["ids"])
 
 
-def _copy_model_config(base: TokenizerFile, folder: str) -> None:
-    config = Path(base.name) / "config.json"
+def texts_to_try(extended: ExtendedTokenizer, texts: Iterable[str] = ()) -> list[str]:
+    """These texts, and others drawn with the new tokens in them."""
+    return [*texts, *fuzz_texts(extended, [token.text for token in extended.new_tokens], TEXTS, 0)]
+
+
+def save_as_beside_a_model(extended: ExtendedTokenizer, folder: str) -> None:
+    """Writes the tokenizer, and beside it the configuration of the base's model where the base stands beside one."""
+    extended.save(folder)
+    config = Path(extended.base.name) / "config.json"
     if config.is_file():
         Path(folder, config.name).write_bytes(config.read_bytes())
