@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from tokengraft.api import evaluate as evaluate
     from tokengraft.api import grow as grow
     from tokengraft.api import initialise as initialise
+    from tokengraft.api import merge_adapter as merge_adapter
     from tokengraft.api import report as report
+    from tokengraft.api import train as train
     from tokengraft.config import RunConfig as RunConfig
     from tokengraft.diagnosis import doctor as doctor
     from tokengraft.diagnosis.watch import Watch as Watch
@@ -52,9 +54,11 @@ _ROOMS = {
     "grow": "api",
     "initialise": "api",
     "inspect_tokenizer": "tokenizer.inspection",
+    "merge_adapter": "api",
     "prune_tokenizer": "tokenizer.prune",
     "remove_special_tokens": "special",
     "report": "api",
+    "train": "api",
 }
 
 __all__ = [
@@ -76,9 +80,11 @@ __all__ = [
     "grow",
     "initialise",
     "inspect_tokenizer",
+    "merge_adapter",
     "prune_tokenizer",
     "remove_special_tokens",
     "report",
+    "train",
 ]
 
 

@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tokengraft.config import CorpusConfig, DistillConfig, EvaluationConfig, InitConfig, build, check_ranges
+from tokengraft.config_phases import ROWS, PhaseConfig, check_phases
 from tokengraft.corpus import stream
 from tokengraft.errors import ConfigError, CorpusError, ModelError, TokenizerError
 from tokengraft.evaluation.scorecard import Scorer
@@ -14,7 +16,13 @@ from tokengraft.model import NewRows, find_tables, load_model
 from tokengraft.model import grow as grow_model
 from tokengraft.phases import distill as distill_rows
 from tokengraft.phases import training_windows
+from tokengraft.phases.checks import check_later_phases
+from tokengraft.phases.journal import folder_journal
+from tokengraft.phases.material import material
+from tokengraft.phases.merging import merge_adapter as fold_adapter
+from tokengraft.phases.run import run_task
 from tokengraft.phases.starting import gather_ingredients
+from tokengraft.phases.task import Task
 from tokengraft.reporting import write_report
 from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile
 from tokengraft.training.loop import Outcome
@@ -102,6 +110,69 @@ def distill(
             found="no text of more than one token", expected="text to train on", do="give a corpus with text"
         )
     return distill_rows(model, extension, windows, settings=chosen, seed=seed)
+
+
+def train(
+    model: Any, extension: ExtendedTokenizer, corpus: Corpus, phase: str = "lora", *, replay: Corpus = (),
+    base: Any = None, seed: int = 0, folder: str | Path | None = None, settings: PhaseConfig | None = None,
+    **changes: Any,
+) -> list[Outcome]:  # fmt: skip
+    """What each part of a later phase did; a grown and initialised `model` is trained in place.
+
+    Afterwards it is a plain model again: what an adapter learned is folded in, and its logits have been compared.
+    `changes` are settings of `PhaseConfig`: `steps=100, rank=8`. `replay` is general text, read along; `base`
+    the model before it was grown, for `kl_share`. In `folder` a stopped phase finds its checkpoint, and its `log.jsonl`
+    and `adapter/` are kept there.
+
+    Raises:
+        ConfigError: there is no phase or setting of that name, or a value cannot be.
+        CorpusError: the corpus cannot be read, or has no text to train on.
+        ModelError: `model` is not loaded or was not grown, a target matches no module, or a loss is not finite.
+        RunFolderError: the checkpoint in `folder` belongs to another model, tokenizer or phase.
+    """
+    given = {} if settings is None else dataclasses.asdict(settings)
+    chosen = build(PhaseConfig, {**given, "phase": phase, **changes})
+    check_phases([chosen])
+    check_later_phases([chosen])
+    if chosen.phase == ROWS:
+        raise ConfigError(found="phase rows", expected="a later phase", do="call tokengraft.distill for the rows")
+    if chosen.kl_share and base is None:
+        raise ConfigError(
+            found=f"kl_share = {chosen.kl_share} and no base",
+            expected="the model that KL is taken to",
+            do="give base: the model before it was grown",
+        )
+    _require_grown(model, extension)
+    found = material(model, extension, list(corpus_texts(corpus)) if chosen.instructions is None else [], chosen)
+    if not found.windows:
+        raise CorpusError(
+            found="no text of more than one token", expected="text to train on", do="give a corpus with text"
+        )
+    plain = dataclasses.replace(chosen, instructions=None, cut="windows")
+    place = None if folder is None else Path(folder)
+    task = Task(
+        model=model,
+        base_size=extension.base_size,
+        size=extension.size,
+        windows=found.windows,
+        replay=material(model, extension, list(corpus_texts(replay)), plain).windows,
+        settings=chosen,
+        first_pieces=tuple(token.pieces[0] for token in extension.new_tokens),
+        teacher=_loaded(base) if chosen.kl_share else None,
+        seed=seed if chosen.seed is None else chosen.seed,
+        adapter=place / "adapter" if place and phase == "lora" else None,
+    )
+    return run_task(task, None if place is None else partial(folder_journal, place, extension.file.fingerprint))
+
+
+def merge_adapter(model: Any, adapter: str | Path) -> float:
+    """The largest change of a logit, against the largest, by folding a saved adapter into a loaded model, in place.
+
+    Raises:
+        ModelError: the folder holds no adapter, or one for another model.
+        CheckError: the logits changed by more than rounding explains.
+    """
+    return fold_adapter(model, adapter)
 
 
 def evaluate(

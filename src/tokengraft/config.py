@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tokengraft.config_checks import check_ranges
+from tokengraft.config_phases import InstructionConfig, PhaseConfig, check_phases
 from tokengraft.settings_file import read_settings
 from tokengraft.settings_values import build, merged
 
@@ -25,6 +26,8 @@ __all__ = [
     "DistillConfig",
     "EvaluationConfig",
     "InitConfig",
+    "InstructionConfig",
+    "PhaseConfig",
     "RunConfig",
     "SharesConfig",
     "TokensConfig",
@@ -124,6 +127,8 @@ class DistillConfig:
     """Phase 1: new rows alone, taught by the frozen model reading the original tokenization."""
 
     steps: int = 300
+    epochs: float | None = None
+    """Passes over the training text; where it is given, it decides the number of steps."""
     tokens_per_step: int = 4096
     """Upper bound on base tokens of one step, padding included."""
     replay_share: float = 0.5
@@ -155,6 +160,10 @@ class DistillConfig:
     rate_head: float = 0.1
     relative_rates: bool = True
     """Rates are shares of the root mean square entry of the old table; false: rates as they are."""
+    schedule: str = "trapezoid"
+    """`trapezoid`, `linear`, `constant`, `cosine` or `warm-restarts`."""
+    cycles: tuple[float, ...] = (1.0,)
+    """Lengths of the cycles against one another (`warm-restarts`): 8 and 4 epochs are [8, 4]."""
     warmup: float = 0.05
     """Share of the steps in which the learning rate rises from 0."""
     decay: float = 0.5
@@ -214,6 +223,10 @@ class RunConfig:
     init: InitConfig = field(default_factory=InitConfig)
     distill: DistillConfig = field(default_factory=DistillConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    phases: tuple[PhaseConfig, ...] = ()
+    """What is trained, in this order, each phase from the last one's output; none named: `rows` alone."""
+    control: str | None = None
+    """`base`: train the base tokenizer's model on the same documents for the same steps as well; None: no control."""
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> "RunConfig":
@@ -226,6 +239,7 @@ class RunConfig:
         """
         config = build(cls, as_mappings(settings))
         check_ranges(config)
+        check_phases(config.phases)
         places = {"model": os.path.expanduser(config.model), "out": os.path.expanduser(config.out)}
         return dataclasses.replace(config, **places)
 
@@ -235,13 +249,13 @@ class RunConfig:
 
 
 def as_mappings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with a corpus that is given as its path alone written out as a mapping.
+    """The settings with a corpus that is given as its path alone, and a phase by its name, written out as mappings.
 
-    >>> as_mappings({"corpus": "notes/"})
-    {'corpus': {'path': 'notes/'}}
+    >>> as_mappings({"corpus": "notes/", "phases": ["rows", {"phase": "lora", "rank": 8}]})
+    {'corpus': {'path': 'notes/'}, 'phases': [{'phase': 'rows'}, {'phase': 'lora', 'rank': 8}]}
     """
     corpora = {"corpus", "general", "replay", "reference"}
-    return {
+    written = {
         name: {"path": value}
         if name in corpora and isinstance(value, str)
         else as_mappings(value)
@@ -249,3 +263,6 @@ def as_mappings(settings: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for name, value in settings.items()
     }
+    if isinstance(written.get("phases"), list | tuple):
+        written["phases"] = [{"phase": each} if isinstance(each, str) else each for each in written["phases"]]
+    return written

@@ -34,6 +34,7 @@ FROM_1 = Rule(lambda value: value >= 1, "1 or more")
 SHARE = Rule(lambda value: 0 <= value <= 1, "a share from 0 to 1")
 
 RULES = {
+    "control": Rule(lambda value: value == "base", "base, or nothing"),
     "seed": FROM_0,
     "threads": FROM_1,
     "corpus.max_documents": FROM_1,
@@ -52,6 +53,8 @@ RULES = {
     "tokens.guard_share": SHARE,
     "tokens.reference.max_documents": FROM_1,
     "distill.steps": FROM_0,
+    "distill.epochs": ABOVE_0,
+    "distill.cycles": Rule(lambda value: value and all(length > 0 for length in value), "lengths above 0"),
     "distill.tokens_per_step": ABOVE_0,
     "distill.replay_share": Rule(lambda value: 0 <= value < 1, "from 0 to below 1"),
     "distill.max_length": Rule(lambda value: value >= SHORTEST_WINDOW, f"{SHORTEST_WINDOW} or more"),

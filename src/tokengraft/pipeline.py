@@ -1,4 +1,4 @@
-"""The flow: choose tokens, extend the tokenizer, grow the model, initialise, distil, measure, report."""
+"""The flow: choose tokens, extend the tokenizer, grow the model, initialise, train phase by phase, measure, report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from tokengraft.artifacts import RunFolder
 from tokengraft.config import RunConfig
 from tokengraft.stages.graft import graft, load_base
 from tokengraft.stages.inputs import check_inputs, gather_texts
-from tokengraft.stages.output import draw_page, write_metrics, write_model
-from tokengraft.stages.scores import LazyScorer, memory, passages, score
+from tokengraft.stages.output import draw_page, in_order, write_metrics, write_model
+from tokengraft.stages.phases import learn_all, learn_control
+from tokengraft.stages.scores import LazyScorer, passages, score
 from tokengraft.stages.tokens import choose_tokens
-from tokengraft.stages.train import teach
+from tokengraft.training import processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ def expand(config: RunConfig | Mapping[str, Any]) -> Run:
     if not isinstance(config, RunConfig):
         config = RunConfig.from_dict(config)
     base = check_inputs(config)
-    with RunFolder.open(Path(config.out), config.to_dict()) as run:
+    processes.begin(config.device)
+    with processes.own_folder(Path(config.out)) as place, RunFolder.open(place, config.to_dict()) as run:
         texts = gather_texts(config, run)
         extension = choose_tokens(config, run, base, texts)
         model = load_base(config, run)
@@ -42,9 +44,10 @@ def expand(config: RunConfig | Mapping[str, Any]) -> Run:
         scores = {"base": score(config, run, scorer, "base", model, texts)}
         graft(config, run, model, extension, texts)
         scores["initialised"] = score(config, run, scorer, "initialised", model, texts)
-        memory(config, run, model, extension, texts)
-        teach(config, run, model, extension, texts)
-        scores["distilled"] = score(config, run, scorer, "distilled", model, texts)
+        scores |= learn_all(config, run, model, extension, texts, scorer)
         write_model(config, run, model, extension)
-        metrics = write_metrics(config, run, extension, scores, passages(config.evaluation, extension, texts.heldout))
+        del model
+        scores |= learn_control(config, run, extension, texts, scorer)
+        examples = passages(config.evaluation, extension, texts.heldout)
+        metrics = write_metrics(config, run, extension, in_order(scores), examples)
         return Run(run.path, metrics, draw_page(run))

@@ -1,5 +1,6 @@
 """Progress bars with rates and time left, on standard error; where that is no terminal, a line now and then."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,12 @@ def watch(items: Iterable[T], what: str, unit: str, *, total: int | None = None)
     yield from tqdm(items, desc=f"{what:<24}", unit=unit, total=total, **_manners())
 
 
+def say(text: str) -> None:
+    """A line on standard error, above any bar."""
+    if not _follows():
+        tqdm.write(text, file=sys.stderr)
+
+
 @contextmanager
 def task(what: str) -> Iterator[None]:
     """A line that says what is being done and, at its end, how long it took."""
@@ -31,5 +38,14 @@ def task(what: str) -> Iterator[None]:
         line.update()
 
 
+def _follows() -> bool:
+    """Whether another process of the same run speaks for this one (`torchrun` and `accelerate launch` set it)."""
+    return os.environ.get("RANK", "0") != "0"
+
+
 def _manners() -> dict[str, Any]:
-    return {"dynamic_ncols": True, "mininterval": TERMINAL_SECONDS if sys.stderr.isatty() else LOG_SECONDS}
+    return {
+        "disable": _follows(),
+        "dynamic_ncols": True,
+        "mininterval": TERMINAL_SECONDS if sys.stderr.isatty() else LOG_SECONDS,
+    }

@@ -79,7 +79,9 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if dataclasses.is_dataclass(target) and isinstance(target, type):
         return value if isinstance(value, target) else build(target, value, f"{where}.")
     if typing.get_origin(target) is tuple and isinstance(value, list | tuple):
-        return tuple(_convert(typing.get_args(target)[0], item, where) for item in value)
+        return tuple(
+            _convert(typing.get_args(target)[0], item, f"{where}[{place}]") for place, item in enumerate(value)
+        )
     if target is float and isinstance(value, int | float | str) and not isinstance(value, bool):
         # YAML 1.1 reads 1e-4 (no dot) as text.
         try:

@@ -237,3 +237,26 @@ def test_instruction_flags_leave_questions_out(extension):
     logits = task.model(torch.from_numpy(window.student)[None]).logits[0, -2, :330]
     expected = -logits.log_softmax(-1)[window.student[-1]].item()
     assert losses["cross_entropy"].item() == pytest.approx(expected, rel=1e-4)
+
+
+def test_blocks_in_4_bits_learn_adapters_that_are_folded_into_the_exact_weights(extension):
+    pytest.importorskip("bitsandbytes")
+    model = graft(make("llama-untied"), extension)
+    before = copy.deepcopy(model.state_dict())
+    run_task(task_of(model, extension, "lora", quantize=True, rate=1e-5, steps=2))
+    assert not any("4bit" in type(module).__name__ for module in model.modules())
+    for name, value in model.state_dict().items():
+        # 4 bits alone would move weights by several per cent; a rate this small moves them by far less.
+        assert (value - before[name]).norm() <= 1e-3 * before[name].norm() + 1e-6, name
+
+
+def test_targets_that_cannot_be(extension):
+    untied, tied = graft(make("llama-untied"), extension), graft(make("qwen2-tied"), extension)
+    with pytest.raises(ModelError, match="down_proj, gate_proj, k_proj"):
+        run_task(task_of(untied, extension, "lora", targets=("q_porj",)))
+    with pytest.raises(ModelError, match="one table"):
+        run_task(task_of(tied, extension, "lora", targets=("q_proj", "embed_tokens")))
+    with pytest.raises(ModelError, match="same tables"):
+        run_task(task_of(untied, extension, "lora", targets=("lm_head",)))
+    with pytest.raises(ModelError, match="tied table"):
+        run_task(task_of(graft(make("gpt2-tied"), extension), extension, "lora", rows="modules-to-save"))

@@ -1,5 +1,6 @@
 """The `tokengraft` program: thin commands that parse, call and print. Nothing heavy is imported before it is needed."""
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -29,9 +30,11 @@ for name in (
     "inspect",
     "interpret",
     "prune",
+    "recipes",
     "report",
     "special",
     "tokens",
+    "train",
 ):
     app.command(f"tokengraft.cli.{name}:{name}", name=name.replace("_", "-"))
 
@@ -41,6 +44,8 @@ STOPPED = 130
 
 def main(tokens: Sequence[str] | None = None) -> None:
     """Runs one command and ends the process: 0 done, 1 the user must do something (the message says what), 2 misuse."""
+    if os.environ.get("RANK", "0") != "0":  # of several processes the first one prints
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     try:
         app(tokens, exit_on_error=False)
     except CycloptsError:

@@ -1,5 +1,6 @@
 """What a finished run prints: its figures, those that were promised beside them, and where the page is."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,26 @@ def print_summary(run: "Run") -> None:
     console.print(_figures(run.metrics))
     console.print(f"model  {run.path / 'model'}", soft_wrap=True, highlight=False, markup=False)
     console.print(f"page   {run.report.resolve().as_uri()}", soft_wrap=True, highlight=False, markup=False)
+
+
+def print_training(trained: Any, *, as_json: bool = False) -> None:
+    """Prints the figures of a training, or all of them as JSON."""
+    if as_json:
+        print(json.dumps(trained.metrics))
+        return
+    console = Console()
+    console.print(_models(trained.metrics))
+    for phase in trained.metrics["phases"]:
+        console.print(f"{phase['name']}: {_learned(phase)}", soft_wrap=True, highlight=False, markup=False)
+    console.print(f"model  {trained.path / 'model'}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _learned(phase: Mapping[str, Any]) -> str:
+    first, last = phase["first"].get("cross_entropy"), phase["last"].get("cross_entropy")
+    fall = f"cross-entropy {first:.3f} to {last:.3f}, " if first is not None else ""
+    merged = phase["merge_error"]
+    folded = f", folded in with an error of {merged:.1e}" if merged is not None else ""
+    return f"{phase['steps']} steps, {fall}{phase['seconds']:.0f} s{folded}"
 
 
 def _models(metrics: Mapping[str, Any]) -> Table:
@@ -87,7 +108,8 @@ def _change(metrics: Mapping[str, Any], part: str) -> float:
 
 def _gap(metrics: Mapping[str, Any]) -> str:
     """Words for the share of the gap from initialised to base that was closed, where there is a gap left to close."""
-    base, initialised, last = (card["domain"]["bits_per_byte"] for card in metrics["models"])
+    cards = {card["name"]: card["domain"]["bits_per_byte"] for card in metrics["models"]}
+    base, initialised, last = cards["base"], cards["initialised"], list(cards.values())[-1]
     if initialised <= base:
         return f" (initialised: {initialised / base - 1:+.2%})"
     return f" ({metrics['gap_closed']:.1%} of the gap closed)" if last > base else " (all of the gap closed)"

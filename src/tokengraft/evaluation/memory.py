@@ -73,7 +73,7 @@ def answer(call: str) -> None:
     wanted = json.loads(call)
     module, _, name = wanted["function"].partition(":")
     work = getattr(importlib.import_module(module), name)(**wanted["arguments"])
-    meter: _Meter = _HostMeter() if wanted["device"] == "cpu" else _AcceleratorMeter(wanted["device"])
+    meter = meter_of(wanted["device"])
     gc.collect()
     baseline = meter.begin()
     result = work()
@@ -82,9 +82,21 @@ def answer(call: str) -> None:
     sys.stdout.write("\n" + json.dumps(asdict(PeakMemory(baseline, peak))) + "\n")
 
 
-class _Meter(Protocol):
-    def begin(self) -> int: ...
-    def peak(self) -> int: ...
+class Meter(Protocol):
+    """Peak memory of this process, or of an accelerator, from a moment on."""
+
+    def begin(self) -> int:
+        """Bytes in use now; the peak is counted from here."""
+        ...
+
+    def peak(self) -> int:
+        """The most that were in use since."""
+        ...
+
+
+def meter_of(device: str) -> Meter:
+    """The meter for work on a device."""
+    return _HostMeter() if device == "cpu" else _AcceleratorMeter(device)
 
 
 class _HostMeter:

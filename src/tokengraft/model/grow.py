@@ -30,6 +30,7 @@ def grow(model: Any, extension: Extension, *, pad_to_multiple_of: int = 1) -> An
         ModelError: the tokenizer has ids beyond the model's tables, so the two do not belong together.
     """
     tables = find_tables(model)
+    _refuse_sharded(tables)
     if extension.base_size > tables.rows:
         raise ModelError(
             found=f"{extension.base_size} ids in the tokenizer and {tables.rows} rows in the model's tables",
@@ -43,6 +44,16 @@ def grow(model: Any, extension: Extension, *, pad_to_multiple_of: int = 1) -> An
         if hasattr(model, "vocab_size"):
             model.vocab_size = rows
     return model
+
+
+def _refuse_sharded(tables: Tables) -> None:
+    """DeepSpeed marks what ZeRO-3 holds a part of; such a table has no rows to grow (transformers#41959)."""
+    if hasattr(tables.input_weight, "ds_id"):
+        raise ModelError(
+            found="tables that DeepSpeed ZeRO-3 has sharded",
+            expected="whole tables",
+            do="grow and save the model in one process without DeepSpeed, then load that folder under it",
+        )
 
 
 def _resize(tables: Tables, rows: int) -> None:

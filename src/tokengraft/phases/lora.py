@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 
+from tokengraft.config_phases import PhaseConfig
 from tokengraft.errors import ModelError
-from tokengraft.model.tables import find_tables
+from tokengraft.model.tables import Tables, find_tables
 from tokengraft.phases import phases
 from tokengraft.phases.merging import fold, has_transposed, pick_targets, write_adapter
 from tokengraft.phases.quantized import quantized
@@ -36,7 +37,8 @@ def lora_config(task: Task) -> Any:
 
     settings = task.settings
     alpha = 2 * settings.rank if settings.alpha is None else settings.alpha
-    targets = pick_targets(task.model, blocks_of(task.model)[0], settings.targets, settings.rows)
+    tables = find_tables(task.model)
+    targets = check_adapters(task.model, tables, settings)
     return LoraConfig(
         r=settings.rank,
         lora_alpha=alpha,  # pyrefly: ignore
@@ -45,19 +47,27 @@ def lora_config(task: Task) -> Any:
         fan_in_fan_out=has_transposed(task.model, targets),
         task_type="CAUSAL_LM",
         base_model_name_or_path=task.base_name or None,
-        **_rows_along(task),
+        **_rows_along(task, tables),
     )
 
 
-def _rows_along(task: Task) -> dict[str, Any]:
+def check_adapters(model: Any, tables: Tables, settings: PhaseConfig) -> list[str]:
+    """Names of the modules that get adapters; the model's weights are not looked at.
+
+    Raises:
+        ModelError: a target matches no module, or rows cannot learn along in that way with such tables.
+    """
+    if settings.rows == "modules-to-save" and tables.tied:
+        _refuse_unknown_tie(next(name for name, module in model.named_modules() if module is tables.embedding))
+    if settings.rows == "trainable-tokens" and tables.head_bias is not None:
+        _refuse_bias()
+    return pick_targets(model, tables, blocks_of(model)[0], settings.targets, settings.rows)
+
+
+def _rows_along(task: Task, tables: Tables) -> dict[str, Any]:
     """How new rows learn: PEFT names a table by its module; of tied tables the input table, which the head follows."""
-    tables = find_tables(task.model)
     wanted = [tables.embedding] if tables.tied else [tables.embedding, tables.head]
     names = [name.rpartition(".")[2] for w in wanted for name, module in task.model.named_modules() if module is w]
-    if task.settings.rows == "modules-to-save" and tables.tied:
-        _refuse_unknown_tie(names[0])
-    if task.settings.rows == "trainable-tokens" and tables.head_bias is not None:
-        _refuse_bias()
     ways: dict[str, dict[str, Any]] = {
         "none": {},
         "trainable-tokens": {"trainable_token_indices": dict.fromkeys(names, task.new_ids)},
@@ -69,6 +79,7 @@ def _rows_along(task: Task) -> dict[str, Any]:
 def _refuse_unknown_tie(name: str) -> None:
     from peft.utils.constants import EMBEDDING_LAYER_NAMES  # noqa: PLC0415
 
+    name = name.rpartition(".")[2]
     if name not in EMBEDDING_LAYER_NAMES:
         raise ModelError(
             found=f"modules-to-save on the tied table {name}",

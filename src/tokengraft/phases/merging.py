@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tokengraft import atomic
 from tokengraft.errors import CheckError, ModelError
-from tokengraft.model.tables import find_tables
+from tokengraft.model.tables import Tables, find_tables
 from tokengraft.training import processes
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
@@ -40,13 +40,14 @@ def has_transposed(model: Any, targets: Sequence[str]) -> bool:
     return "Conv1D" in kinds
 
 
-def pick_targets(model: Any, blocks: str, targets: Sequence[str], rows: str = "none") -> list[str]:
+def pick_targets(
+    model: Any, tables: Tables, blocks: str, targets: Sequence[str], rows: str = "none"
+) -> list[str]:  # fmt: skip
     """Names of the modules that get adapters: short ones where these mean the same modules, else whole ones.
 
     Raises:
         ModelError: a target matches no linear layer or table, or is a table that cannot have an adapter.
     """
-    tables = find_tables(model)
     linear = linear_modules(model)
     own = {name: module for name, module in model.named_modules() if module in (tables.embedding, tables.head)}
     inside = [name for name in linear if name.startswith(f"{blocks}.")]

@@ -4,6 +4,7 @@ Once old rows may move, a new token takes mass from all of them. Compared with t
 first piece: that is what the base predicts wherever the new token would follow.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -85,6 +86,23 @@ class Objective:
             for name, value in self._one_pass(group, 1 / targets, 1 / compared).items():
                 totals[name] += value
         return None, totals, sum(len(window.teacher) for window in windows)
+
+    @torch.no_grad()
+    def bits_per_byte(self) -> dict[str, float]:
+        """Bits per byte of each kind of held-out text, by the weights as they stand, nothing dropped out."""
+        model, figures = self.trained.model, {}
+        training = model.training
+        self.trained.push()
+        model.eval()
+        for kind, heldout in self.task.heldout.items():
+            nats = 0.0
+            for group in like_lengths(heldout.windows, self.settings.tokens_per_step):
+                batch = text_batch(group, self.device)
+                hidden = self.trained.hidden(batch.student).flatten(0, 1)
+                nats += self._cross_entropy(hidden[batch.places], batch.targets).item()
+            figures[f"{kind}_bits_per_byte"] = nats / math.log(2) / max(1, heldout.bytes)
+        model.train(training)
+        return figures
 
     def _one_pass(self, windows: Sequence[Window], weight: float, kl_weight: float) -> dict[str, Tensor]:
         batch, share = text_batch(windows, self.device), self.settings.kl_share

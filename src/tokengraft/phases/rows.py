@@ -22,7 +22,8 @@ from tokengraft.phases.generated import generated_windows
 from tokengraft.phases.head import FitPlan, refit_head
 from tokengraft.phases.objectives import Comparison, Scales
 from tokengraft.phases.pieces import piece_tree, sample_windows
-from tokengraft.training.batches import like_lengths, mixed_batches
+from tokengraft.training import processes
+from tokengraft.training.batches import count_steps, like_lengths, mixed_batches
 from tokengraft.training.loop import Journal, Outcome, Plan, Step, run_phase
 from tokengraft.training.snippets import snippets
 from tokengraft.training.windows import Window, collect_windows
@@ -89,8 +90,9 @@ class RowsPhase:
         plain = [window for window in windows if window.first_new == len(window.student)]
         scales = Scales.of(windows, self.composed.base_size, self.settings.position_decay)
         parts = [
-            *(part for group in self._groups(taught) for part in comparison.taught(group, scales)),
-            *(comparison.plain(group, scales) for group in self._groups(plain)),
+            # Of several processes each reads its share of the groups; the scales are those of the whole step.
+            *(part for group in processes.share(self._groups(taught)) for part in comparison.taught(group, scales)),
+            *(comparison.plain(group, scales) for group in processes.share(self._groups(plain))),
         ] or [comparison.zeros()]
         inputs = torch.stack([part for part, _ in parts]).sum(0)
         head = torch.stack([part for _, part in parts]).sum()
@@ -203,7 +205,9 @@ def distill(
     windows = taught_windows(model, extension, windows, chosen, seed)
     with frozen(model):
         phase = RowsPhase(model, extension, chosen, sample_windows(windows, replay, chosen.replay_share, seed))
-        plan = Plan(chosen.steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows")
+        steps = count_steps(chosen, windows, replay, seed)
+        what, every = "distil new rows", chosen.checkpoint_every
+        plan = Plan(steps, chosen.warmup, chosen.decay, every, what, chosen.schedule, chosen.cycles)
         outcome = run_phase(
             phase.rows,
             phase.optimizers(),

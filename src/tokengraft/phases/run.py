@@ -1,19 +1,17 @@
 """A phase from its parts: each with its own optimiser, schedule and checkpoint, each beginning where the last ended."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 import torch
 
-from tokengraft.config_phases import PhaseConfig
 from tokengraft.phases import phases
 from tokengraft.phases.objective import Objective
 from tokengraft.phases.task import Part, Task
 from tokengraft.phases.trained import Trained
-from tokengraft.training.batches import epoch_batches, mixed_batches
+from tokengraft.training.batches import count_steps, mixed_batches
 from tokengraft.training.loop import Journal, Outcome, Plan, run_phase
 from tokengraft.training.windows import Window
 
@@ -26,14 +24,6 @@ def parts_of(task: Task) -> list[Part]:
         ModelError: the model lacks what the phase trains.
     """
     return phases.get(task.settings.phase)(task)
-
-
-def total_steps(settings: PhaseConfig, windows: Sequence[Window], replay: Sequence[Window], seed: int) -> int:
-    """Optimiser steps of the phase; passes over the text, where they were asked for, are counted in batches."""
-    if settings.epochs is None:
-        return settings.steps
-    own = settings.tokens_per_step - (int(settings.tokens_per_step * settings.replay_share) if replay else 0)
-    return max(1, math.ceil(settings.epochs * len(epoch_batches(windows, own, seed, 0))))
 
 
 def steps_of(parts: Sequence[Part], steps: int) -> list[int]:
@@ -57,7 +47,7 @@ def run_task(task: Task, journal: Callable[[Part], Journal] | None = None) -> li
         ModelError: a loss or a weight is not finite.
     """
     parts = parts_of(task)
-    steps = steps_of(parts, total_steps(task.settings, task.windows, task.replay, task.seed))
+    steps = steps_of(parts, count_steps(task.settings, task.windows, task.replay, task.seed))
     return [
         run_part(task, part, count, journal(part) if journal else None)
         for part, count in zip(parts, steps, strict=True)
@@ -69,10 +59,10 @@ def run_part(task: Task, part: Part, steps: int, journal: Journal | None = None)
     settings, journal = task.settings, journal or Journal()
     with part.open() as trained:
         optimizer = trained.optimizer(settings)
+        objective = Objective(task, trained)
         outcome = run_phase(
-            trained, [optimizer], _batches(task), Objective(task, trained).step, _plan(task, part, steps),
-            _settled(journal, trained),
-        )  # fmt: skip
+            trained, [optimizer], _batches(task), objective.step, _plan(task, part, steps), _judging(journal, objective)
+        )
         outcome.memory = _held(trained, optimizer)
     outcome.merge_error = trained.merge_error
     return outcome
@@ -99,22 +89,11 @@ def _batches(task: Task) -> Callable[[int], Iterator[list[Window]]]:
     return lambda step: mixed_batches(task.windows, task.replay, s.tokens_per_step, s.replay_share, task.seed, step)
 
 
-def _settled(journal: Journal, trained: Trained) -> Journal:
-    """Evaluation sees the model as it stands, in evaluation mode."""
-    evaluate = journal.evaluate
-    if evaluate is None:
+def _judging(journal: Journal, objective: Objective) -> Journal:
+    """The same, with bits per byte on the task's held-out text as what is looked at in between."""
+    if not objective.task.heldout:
         return journal
-
-    def settled(step: int) -> Any:
-        training = trained.model.training
-        trained.push()
-        trained.model.eval()
-        try:
-            return evaluate(step)
-        finally:
-            trained.model.train(training)
-
-    return dataclasses.replace(journal, evaluate=settled)
+    return dataclasses.replace(journal, evaluate=lambda _: objective.bits_per_byte())
 
 
 def _held(trained: Trained, optimizer: torch.optim.Optimizer) -> dict[str, int]:

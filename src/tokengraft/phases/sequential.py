@@ -14,12 +14,7 @@ def sequential(task: Task) -> list[Part]:
     """Groups of blocks, one after the other from the first to the last, with the tables or without."""
     place, blocks = blocks_of(task.model)
     stages = task.settings.stages
-    if stages > len(blocks):
-        raise ConfigError(
-            found=f"{stages} stages for {len(blocks)} blocks",
-            expected="at least one block a stage",
-            do=f"set stages to {len(blocks)} or fewer",
-        )
+    check_stages(len(blocks), stages)
     edges = [round(len(blocks) * stage / stages) for stage in range(stages + 1)]
     return [_stage(task, place, first, end) for first, end in pairwise(edges)]
 
@@ -33,3 +28,17 @@ def _stage(task: Task, place: str, first: int, end: int) -> Part:
         1 / task.settings.stages,
         partial(learning, task.model, task.size, task.projection, names, task.settings),
     )
+
+
+def check_stages(blocks: int, stages: int) -> None:
+    """Returns where every stage has a block.
+
+    Raises:
+        ConfigError: there are more stages than blocks.
+    """
+    if stages > blocks:
+        raise ConfigError(
+            found=f"{stages} stages for {blocks} blocks",
+            expected="at least one block a stage",
+            do=f"set stages to {blocks} or fewer",
+        )

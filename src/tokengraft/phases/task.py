@@ -1,8 +1,8 @@
 """What a phase is given, and what it says it will do."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,14 @@ from tokengraft.model.projection import Projection, find_projection
 from tokengraft.model.tables import find_tables
 from tokengraft.phases.trained import Trained
 from tokengraft.training.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Heldout:
+    """Text that nothing is learned from, in windows, and its bytes."""
+
+    windows: Sequence[Window]
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,8 @@ class Task:
     seed: int = 0
     adapter: Path | None = None
     """Folder for the adapter of a phase that trains one; None: it is not kept."""
+    heldout: Mapping[str, Heldout] = field(default_factory=dict)
+    """Text of several kinds that figures in between are taken on."""
     base_name: str = ""
     """What that adapter is said to belong to."""
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,16 +12,19 @@ from pathlib import Path
 
 from tokengraft.artifacts import RunFolder
 from tokengraft.config import RunConfig, check_ranges
+from tokengraft.config_phases import ROWS, check_phases, phases_of
 from tokengraft.corpus import Document, check_readable, require_parts, stream, stream_part
 from tokengraft.corpus.sample import sample
 from tokengraft.errors import RunFolderError
 from tokengraft.init import check_methods
 from tokengraft.model.checks import check_fit, check_model, read_config
 from tokengraft.model.load import pick_device, pick_dtype
+from tokengraft.phases.checks import check_later_phases, check_phases_fit
 from tokengraft.phases.rows import check_objectives
 from tokengraft.progress import watch
 from tokengraft.stages.places import check_places
 from tokengraft.tokenizer import TokenizerFile, check_choices, family_of, seen_as
+from tokengraft.training.schedules import schedules
 
 BYTES_PER_TOKEN = 5
 """Text that is kept for each token of training to come: more than any base tokenizer makes of a token on average."""
@@ -45,13 +49,17 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
         TokengraftError: the first thing found that would stop the run later.
     """
     check_ranges(config)
+    check_phases(config.phases)
+    check_later_phases(phases_of(config))
     check_places(config)
     check_methods(config.init)
     check_objectives(config.distill)
+    schedules.get(config.distill.schedule)
     check_choices(config.tokens)
     pick_dtype(config.dtype, pick_device(config.device))
     check_model(config.model)
     settings = read_config(config.model, trust_remote_code=config.trust_remote_code)
+    check_phases_fit(settings, phases_of(config))
     check_readable(config.corpus)
     require_parts(config.corpus, config.shares)
     for corpus in (config.general, config.replay, config.tokens.reference):
@@ -60,7 +68,7 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
     base = TokenizerFile.load(config.model)
     seen_as(config.tokens.method, family_of(base))
     check_fit(config.model, settings, base.size, trust_remote_code=config.trust_remote_code)
-    _check_space(config)
+    check_space(config)
     return base
 
 
@@ -71,7 +79,7 @@ def gather_texts(config: RunConfig, run: RunFolder) -> Texts:
         CorpusError: a corpus cannot be read, or is too small to be split.
         RunFolderError: the corpus has changed since the run began.
     """
-    budget = max(1, config.distill.steps * config.distill.tokens_per_step * BYTES_PER_TOKEN)
+    budget = _training_bytes(config)
     measured = config.evaluation.fertility_bytes
 
     def draw(documents: Iterable[Document], size: int, what: str) -> list[Document]:
@@ -86,6 +94,14 @@ def gather_texts(config: RunConfig, run: RunFolder) -> Texts:
     )
     _check_unchanged(texts, run, time.monotonic() - begun)
     return texts
+
+
+def _training_bytes(config: RunConfig) -> int:
+    """Bytes of text that the longest phase can read; all there is, where a phase counts in passes over the text."""
+    plans = [config.distill if phase.phase == ROWS else phase for phase in phases_of(config)]
+    if any(getattr(plan, "epochs", None) is not None for plan in plans):
+        return sys.maxsize
+    return max(1, *(plan.steps * plan.tokens_per_step * BYTES_PER_TOKEN for plan in plans))
 
 
 def _check_unchanged(texts: Texts, run: RunFolder, seconds: float) -> None:
@@ -109,7 +125,12 @@ def _fingerprint(documents: list[Document]) -> dict[str, int | str]:
     return {"documents": len(documents), "bytes": size, "sha256": digest.hexdigest()}
 
 
-def _check_space(config: RunConfig) -> None:
+def check_space(config: RunConfig) -> None:
+    """Returns where the disk has room for what the run will write.
+
+    Raises:
+        RunFolderError: it has not.
+    """
     model = Path(config.model)
     if not model.is_dir():
         return

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,17 +16,31 @@ from tokengraft.model.load import pick_device
 from tokengraft.model.stored import stored_dtype
 from tokengraft.progress import task
 from tokengraft.reporting import write_report
+from tokengraft.stages.later import STATE
+from tokengraft.stages.phase_task import CONTROL
 from tokengraft.tokenizer import ExtendedTokenizer
+
+T = TypeVar("T")
 
 
 def write_model(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer) -> None:
     """Writes `model/`, weights and tokenizer together, in the dtype that the base was stored in."""
-    if run.has("model", "model"):
-        return
-    with task("write the model"), run.stage("model", "model"), atomic.folder(run.path / "model") as place:
-        # Every old row came from that dtype and every new one was rounded to it: nothing is lost.
+    if not run.has("model", "model"):
+        with task("write the model"), run.stage("model", "model"), atomic.folder(run.path / "model") as place:
+            # Every old row came from that dtype and every new one was rounded to it: nothing is lost.
+            model.to(stored_dtype(config.model)).save_pretrained(place)
+            extension.save(place)
+    # The weights between phases have done their part.
+    (run.path / STATE).unlink(missing_ok=True)
+
+
+def write_control(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer) -> None:
+    """Writes `control/`, the control's weights with the base's own tokenizer."""
+    with task("write the control"), run.stage("control", CONTROL), atomic.folder(run.path / CONTROL) as place:
+        dtype = model.dtype
         model.to(stored_dtype(config.model)).save_pretrained(place)
-        extension.save(place)
+        extension.base.save(place)
+        model.to(dtype)
 
 
 def write_metrics(
@@ -59,7 +73,8 @@ def write_metrics(
         "models": cards,
         "differences": differences(details, against(list(scores))),
         "verdicts": count_verdicts(details),
-        "gap_closed": gap_closed(cards[0], scores["initialised"]["card"], cards[-1]),
+        "gap_closed": gap_closed(scores["base"]["card"], scores["initialised"]["card"], cards[-1]),
+        "phases": phase_facts(run),
         "memory": memory if "engine_bytes" in memory else None,
         "timing": {"stages": run.seconds(), "total_seconds": run.elapsed()},
         "training": run.facts("distill"),
@@ -81,6 +96,17 @@ def _side_by_side(scores: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any
         {"prompt": entries[0]["prompt"], **dict(zip(scores, entries, strict=True))}
         for entries in zip(*written, strict=True)
     ]
+
+
+def in_order(scores: Mapping[str, T]) -> dict[str, T]:
+    """The base first, the control beside it, the final model last."""
+    names = sorted(scores, key=lambda name: {"base": 0, CONTROL: 1}.get(name, 2))
+    return {name: scores[name] for name in names}
+
+
+def phase_facts(run: RunFolder) -> list[dict[str, Any]]:
+    """Facts of each part of the later phases, those of the control among them."""
+    return [{"name": name, **(run.facts(name) or {})} for name in run.seconds() if ": " in name]
 
 
 def _accelerator() -> str | None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
+
 from tokengraft.artifacts import RunFolder
 from tokengraft.config import EvaluationConfig, RunConfig
 from tokengraft.corpus import Document
@@ -11,15 +13,20 @@ from tokengraft.errors import DeviceError
 from tokengraft.evaluation.details import write_details
 from tokengraft.evaluation.generation import Continuation, continue_greedily
 from tokengraft.evaluation.geometry import geometry
+from tokengraft.evaluation.paired_text import PairedText
+from tokengraft.evaluation.readings import Reading
 from tokengraft.evaluation.scorecard import Scorer, generation_score
 from tokengraft.evaluation.step_memory import Case, compare_memory
 from tokengraft.evaluation.windows import byte_windows, spread
 from tokengraft.model.load import pick_device
+from tokengraft.phases.task import Heldout
 from tokengraft.progress import task, watch
 from tokengraft.stages.inputs import Texts
+from tokengraft.stages.phase_task import CONTROL
 from tokengraft.stages.train import windows_for
 from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile
 from tokengraft.training.batches import mixed_batches
+from tokengraft.training.windows import Window
 
 PROMPT_BYTES = 240
 PASSAGE_BYTES = 700
@@ -62,19 +69,35 @@ def scorer_for(config: RunConfig, model: Any, extension: ExtendedTokenizer, text
 def score(config: RunConfig, run: RunFolder, scorer: LazyScorer, name: str, model: Any, texts: Texts) -> dict[str, Any]:
     """Card and continuations of one variant. The base is the same model asked in its own tokenization."""
     extension = scorer.extension
-    tokenizer = extension.base if name == "base" else extension.file
+    tokenizer = extension.base if name in {"base", CONTROL} else extension.file
 
     def make() -> dict[str, Any]:
-        reading = scorer.scorer.base_reading() if name == "base" else scorer.scorer.read(name, model)
+        reading = _reading(scorer.scorer, name, model)
         written = [
             continue_greedily(model, tokenizer, prompt, max_tokens=config.evaluation.prompt_tokens)
             for prompt in watch(prompts(config.evaluation, texts.heldout), f"{name} writes", "prompt")
         ]
         generated = generation_score(written, tokenizer, extension.decomposition)
-        write_details(run.path, reading, None if name == "base" else geometry(model, extension, config.seed))
+        write_details(run.path, reading, None if name in {"base", CONTROL} else geometry(model, extension, config.seed))
         return {"card": {**reading.card(), "generation": generated}, "written": [as_sample(entry) for entry in written]}
 
     return once(run, f"score {name}", make)
+
+
+def _reading(scorer: Scorer, name: str, model: Any) -> Reading:
+    if name == "base":
+        return scorer.base_reading()
+    return scorer.read(name, model, extended=name != CONTROL)
+
+
+def heldout_of(scorer: Scorer, *, control: bool) -> dict[str, Heldout]:
+    """The run's held-out text as windows, for figures while a phase is under way."""
+    return {part: Heldout(_judged(text, control=control), text.bytes) for part, (text, _) in scorer.texts.items()}
+
+
+def _judged(text: PairedText, *, control: bool) -> list[Window]:
+    rows = [window.teacher if control else window.student for window in text.windows]
+    return [Window(ids, ids, np.arange(len(ids)), len(ids), np.arange(len(ids)) >= text.first) for ids in rows]
 
 
 def memory(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, texts: Texts) -> None:

@@ -1,7 +1,9 @@
 """Windows in batches, in an order that depends on the seed and the epoch alone, so that any step can be found again."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -89,6 +91,27 @@ def mixed_batches(
         batches_from(windows, tokens - again, seed, step), batches_from(replay, again, seed + 1, step), strict=False
     ):
         yield batch + old
+
+
+class Rhythm(Protocol):
+    """How long a phase is: in steps, or in passes over the text."""
+
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+    @property
+    def epochs(self) -> float | None: ...  # noqa: D102
+    @property
+    def tokens_per_step(self) -> int: ...  # noqa: D102
+    @property
+    def replay_share(self) -> float: ...  # noqa: D102
+
+
+def count_steps(rhythm: Rhythm, windows: Sequence[Window], replay: Sequence[Window], seed: int) -> int:
+    """Optimiser steps of a phase; passes over the text, where they were asked for, are counted in batches."""
+    if rhythm.epochs is None:
+        return rhythm.steps
+    own = rhythm.tokens_per_step - (int(rhythm.tokens_per_step * rhythm.replay_share) if replay else 0)
+    return max(1, math.ceil(rhythm.epochs * len(epoch_batches(windows, own, seed, 0))))
 
 
 def like_lengths(windows: Sequence[Window], tokens: int) -> list[list[Window]]:

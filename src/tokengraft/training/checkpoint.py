@@ -26,11 +26,11 @@ def save_checkpoint(
     `keep` above 1 leaves that many, the earlier ones as `NAME-STEP.safetensors`; `identity` says what it belongs to.
     Of several processes the first one writes.
     """
-    tensors = {f"parameters.{name}": _whole(value) for name, value in module.named_parameters()}
+    tensors = {f"parameters.{name}": value.detach().contiguous() for name, value in module.named_parameters()}
     for index, optimizer in enumerate(optimizers):
         for position, state in optimizer.state_dict()["state"].items():
             for name, value in state.items():
-                tensors[f"optimizers.{index}.{position}.{name}"] = _whole(value).cpu()
+                tensors[f"optimizers.{index}.{position}.{name}"] = value.detach().contiguous().cpu()
     metadata = {"step": str(step), "identity": identity}
     if processes.is_main():
         if keep > 1 and path.exists():
@@ -72,10 +72,10 @@ def load_checkpoint(path: Path, module: nn.Module, optimizers: Sequence[Optimize
             do="delete that file to begin the phase anew",
         ) from error
     for parameter, value in values:
-        parameter.copy_(_like(value, parameter))
+        parameter.copy_(value)
     for index, optimizer in enumerate(optimizers):
         state = optimizer.state_dict()
-        state["state"] = _moments(tensors, f"optimizers.{index}.", optimizer)
+        state["state"] = _moments(tensors, f"optimizers.{index}.")
         optimizer.load_state_dict(state)
     return step
 
@@ -83,21 +83,6 @@ def load_checkpoint(path: Path, module: nn.Module, optimizers: Sequence[Optimize
 def _check_identity(found: str, wanted: str) -> None:
     if found and wanted and found != wanted:
         raise ValueError(f"it belongs to {found}, and this is {wanted}")
-
-
-def _whole(value: Tensor) -> Tensor:
-    """The whole of a tensor, also of one that is sharded."""
-    value = value.detach()
-    return (value.full_tensor() if processes.is_sharded(value) else value).contiguous()  # pyrefly: ignore
-
-
-def _like(value: Tensor, parameter: Tensor) -> Tensor:
-    """`value` laid out over the processes as `parameter` is."""
-    if not processes.is_sharded(parameter):
-        return value
-    from torch.distributed.tensor import distribute_tensor  # noqa: PLC0415 - only where something is sharded
-
-    return distribute_tensor(value.to(parameter.device), parameter.device_mesh, parameter.placements)  # pyrefly: ignore
 
 
 def _keep_earlier(path: Path, keep: int) -> None:
@@ -116,12 +101,10 @@ def remove_checkpoints(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _moments(tensors: Mapping[str, Tensor], prefix: str, optimizer: Optimizer) -> dict[int, dict[str, Tensor]]:
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+def _moments(tensors: Mapping[str, Tensor], prefix: str) -> dict[int, dict[str, Tensor]]:
     states: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(prefix):
             position, _, moment = name.removeprefix(prefix).partition(".")
-            like = parameters[int(position)]
-            states.setdefault(int(position), {})[moment] = _like(value, like) if value.ndim else value
+            states.setdefault(int(position), {})[moment] = value
     return states

@@ -53,10 +53,9 @@ def require_finite_rows(module: nn.Module, where: str) -> None:
 
 
 def _bad_rows(parameter: Tensor) -> list[int]:
-    local = parameter.to_local() if hasattr(parameter, "to_local") else parameter
-    if local.numel() == 0:
+    if parameter.numel() == 0:
         return []
-    finite = local.isfinite().reshape(local.shape[0] if local.ndim else 1, -1).all(1)
+    finite = parameter.isfinite().reshape(parameter.shape[0] if parameter.ndim else 1, -1).all(1)
     return (~finite).nonzero()[:, 0].tolist()
 
 

@@ -138,7 +138,7 @@ class _Run:
         values = processes.sum_values(losses)
         where = f"step {index + 1}{self._batch_in_words(batch)}"
         require_finite(values, where)
-        if loss is not None:
+        if loss is not None and loss.requires_grad:  # a process may have had no share of the step
             loss.backward()
         parameters = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         processes.sum_gradients(parameters)

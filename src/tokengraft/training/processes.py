@@ -5,7 +5,11 @@ those of one process but for the order of summation. Everything else (order, che
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import torch
@@ -20,28 +24,35 @@ def begin(device: str = "auto") -> None:
     """Joins the other processes where `torchrun` or `accelerate launch` started several; else nothing.
 
     Raises:
-        DeviceError: the launcher asks for DeepSpeed, which growing and this loop do not work with.
+        DeviceError: the launcher asks for sharded weights, which growing and this loop do not work with.
     """
-    refuse_deepspeed()
+    refuse_sharding()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not distributed.is_initialized():
         from accelerate import PartialState  # noqa: PLC0415 - a second to import, for those who need it
 
         PartialState(cpu=device == "cpu" or not torch.accelerator.is_available())
 
 
-def refuse_deepspeed() -> None:
-    """Returns where no DeepSpeed was asked for.
+def refuse_sharding() -> None:
+    """Returns where the launcher asks for no weights that are spread over processes.
 
     Raises:
-        DeviceError: it was; the message says what to do instead.
+        DeviceError: it does; the message says what to do instead.
     """
     if os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true":
         stage = os.environ.get("ACCELERATE_DEEPSPEED_ZERO_STAGE", "?")
         raise DeviceError(
             found=f"a launch with DeepSpeed (ZeRO stage {stage})",
-            expected="plain data parallelism or FSDP2: tables sharded by ZeRO-3 cannot be grown (transformers#41959)",
-            do="launch without DeepSpeed, with FSDP2 where the base does not fit; or grow and save the model in one "
-            "process first (tokengraft graft) and train that folder with DeepSpeed",
+            expected="plain data parallelism: tables that ZeRO-3 has sharded cannot be grown (transformers#41959)",
+            do="launch without DeepSpeed; or grow and save the model in one process first, and train that folder with "
+            "DeepSpeed and your own loop",
+        )
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
+        raise DeviceError(
+            found="a launch with FSDP",
+            expected="plain data parallelism: each process holds the whole frozen base",
+            do="launch with torchrun or accelerate launch --multi_gpu; where the base does not fit, take lora with "
+            "quantize: true, or gradient_checkpointing",
         )
 
 
@@ -69,6 +80,25 @@ def share(items: Sequence[T]) -> Sequence[T]:
     return items[rank() :: count()]
 
 
+@contextmanager
+def own_folder(folder: Path) -> Iterator[Path]:
+    """`folder` for the first process; for every other a passing copy of it, as it stood before any of them began.
+
+    All of them then take the same decisions about what is done already, and only the first one's files remain.
+    """
+    if count() == 1:
+        yield folder
+        return
+    wait()
+    with TemporaryDirectory() as place:
+        copy = Path(place) / "run"
+        if not is_main() and folder.is_dir():
+            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".*"))
+        wait()
+        yield folder if is_main() else copy
+        wait()
+
+
 def wait() -> None:
     """Returns when every process is here."""
     if count() > 1:
@@ -77,16 +107,11 @@ def wait() -> None:
 
 @torch.no_grad()
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
-    """Adds up the gradients of all processes, in one message a dtype; a missing one counts as 0.
-
-    Parameters that FSDP2 shards are left alone: their gradients are summed while they are formed.
-    """
+    """Adds up the gradients of all processes, in one message a dtype; a missing one counts as 0."""
     if count() == 1:
         return
     groups: dict[torch.dtype, list[Tensor]] = {}
     for parameter in parameters:
-        if is_sharded(parameter):
-            continue
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         groups.setdefault(parameter.grad.dtype, []).append(parameter.grad)
@@ -106,8 +131,3 @@ def sum_values(values: Mapping[str, Any]) -> dict[str, float]:
     flat = torch.tensor([float(value) for value in values.values()], dtype=torch.float64, device=device)
     distributed.all_reduce(flat)
     return dict(zip(values, flat.tolist(), strict=True))
-
-
-def is_sharded(tensor: Tensor) -> bool:
-    """Whether FSDP2 keeps only a part of the tensor in this process."""
-    return hasattr(tensor, "full_tensor")

@@ -23,13 +23,21 @@ class JsonLines(FileFormat):
     def documents(self) -> Iterator[Document]:
         """A document for each line that is not blank, named `file.jsonl:LINE`."""
         source = self.source
-        with reading(source.location), _opened(source.location) as file:
-            chunks = decoded(file, source.location, source.config.encoding)
-            for number, line in enumerate(lines(chunks), start=1):
-                if line and not line.isspace():
-                    record = _record(line, f"{source.location}, line {number}")
-                    text = text_of(record, source.config.field, f"{source.location}, line {number}")
-                    yield Document(f"{source.name}:{number}", text)
+        for number, record in json_records(source.location, source.config.encoding):
+            text = text_of(record, source.config.field, f"{source.location}, line {number}")
+            yield Document(f"{source.name}:{number}", text)
+
+
+def json_records(location: str, encoding: str = "utf-8") -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and object of each line that is not blank.
+
+    Raises:
+        CorpusError: the file cannot be read, or a line holds no JSON object.
+    """
+    with reading(location), _opened(location) as file:
+        for number, line in enumerate(lines(decoded(file, location, encoding)), start=1):
+            if line and not line.isspace():
+                yield number, _record(line, f"{location}, line {number}")
 
 
 def _opened(location: str) -> AbstractContextManager[Readable]:

@@ -1,0 +1,120 @@
+"""What do tables and LoRA add to the rows, against a base that learned from the same documents?
+
+    python benchmarks/phases.py OUT [--scale 0.1]
+
+One command takes the bundled model through rows, tables and LoRA on the demo's domain, with the control beside it. Then
+LoRA is run twice more on what came out, in fresh processes: new rows as trainable tokens, and whole tables.
+Results are kept as `phases.<hardware>.<date>.md`.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import yaml
+
+from tokengraft.bundled import demo_settings
+from tokengraft.config import merged
+
+MIB = 2**20
+STEPS = {"rows": 200, "tables": 60, "lora": 100, "compared": 40}
+
+
+def settings(steps):
+    phase = {"tokens_per_step": 2048, "max_length": 128, "replay_share": 0.5}
+    changes = {
+        "seed": 0,
+        "control": "base",
+        "distill": {"steps": steps["rows"], "refit_positions": 600 * steps["rows"]},
+        "evaluation": {"memory": False, "max_bytes": 60_000, "prompts": 8, "prompt_tokens": 48},
+        "phases": [
+            {"phase": "rows"},
+            {"phase": "tables", "steps": steps["tables"], "rate": 4e-4, **phase},
+            {"phase": "lora", "steps": steps["lora"], "rate": 1e-3, "rank": 16, **phase},
+        ],
+    }
+    return merged(demo_settings(), changes)
+
+
+def program(*arguments):
+    begun = time.monotonic()
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, "-m", "tokengraft", *map(str, arguments)], check=True, env=environment)
+    return time.monotonic() - begun
+
+
+def number(value, digits=4):
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def row(card):
+    domain, general, written = card["domain"], card["general"], card.get("generation") or {}
+    cells = [
+        card["name"], number(domain["bits_per_byte"]), number(general["bits_per_byte"]),
+        number(general["kl_to_base"]), number(domain["double_subword_rate"]), number(written.get("canonical_ratio"), 3),
+        number(written.get("double_subword_rate")),
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def compare(out, run, rows, steps):
+    folder = out / rows
+    program(
+        "train", "--model", run, "--phase", "lora", "--corpus", "demo:domain", "--general", "demo:general", "--replay",
+        "demo:replay", "--steps", steps, "--out", folder, "--set", f"phase.rows={rows}", "--set", "phase.rate=1e-3",
+        "--set", "phase.max_length=128", "--set", "phase.replay_share=0.5", "--set", "evaluation.max_bytes=60000",
+        "--set", "evaluation.prompts=0", "--threads", 1,
+    )  # fmt: skip
+    metrics = json.loads((folder / "metrics.json").read_text())
+    [phase] = metrics["phases"]
+    memory, card = phase["memory"], metrics["models"][-1]
+    peak = memory["peak_bytes"] - memory["baseline_bytes"]
+    cells = [memory[name] / MIB for name in ("adapter_bytes", "gradient_bytes", "moment_bytes")]
+    figures = [f"{value:.2f}" for value in cells] + [f"{peak / MIB:.0f}", f"{phase['seconds'] / phase['steps']:.2f}"]
+    return f"| {rows} | {' | '.join(figures)} | {row(card).split('|')[2].strip()} | {row(card).split('|')[3].strip()} |"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the steps, to see sooner how it goes")
+    arguments = parser.parse_args()
+    steps = {name: max(2, round(count * arguments.scale)) for name, count in STEPS.items()}
+    out = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    config = out / "run.yaml"
+    config.write_text(yaml.safe_dump(settings(steps)))
+    run = out / "run"
+    program("expand", config, "--out", run, "--threads", 1)
+    metrics = json.loads((run / "metrics.json").read_text())
+    lines = [
+        f"Hardware: {metrics['hardware']['cpu']}, 1 thread. Steps: {steps}.",
+        "",
+        "| model | domain bits per byte | general bits per byte | KL to base, general | double subwords, read | "
+        "canonical ratio, written | double subwords, written |",
+        "|---|---|---|---|---|---|---|",
+        *map(row, metrics["models"]),
+        "",
+        "| part | steps | cross-entropy, first | last | seconds | error of folding in |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {p['name']} | {p['steps']} | {p['first']['cross_entropy']:.3f} | {p['last']['cross_entropy']:.3f} | "
+            f"{p['seconds']:.0f} | {'–' if p['merge_error'] is None else format(p['merge_error'], '.1e')} |"
+            for p in metrics["phases"]
+        ),
+        "",
+        "| new rows beside LoRA | adapter, MiB | gradients | moments | peak above the model | s a step | "
+        "domain bits per byte | general |",
+        "|---|---|---|---|---|---|---|---|",
+        *(compare(out, run, rows, steps["compared"]) for rows in ("trainable-tokens", "modules-to-save")),
+    ]
+    (out / "tables.md").write_text("\n".join(lines) + "\n")
+    print((out / "tables.md").read_text())
+
+
+if __name__ == "__main__":
+    main()
