@@ -15,28 +15,32 @@ app = App(
     version=version_text,
     suppress_keyboard_interrupt=False,  # `main` says how to go on
 )
-for name in (
-    "apply",
-    "code_tasks",
-    "compare",
-    "demo",
-    "distill",
-    "doctor",
-    "eval",
-    "expand",
-    "export",
-    "extend",
-    "graft",
-    "inspect",
-    "interpret",
-    "prune",
-    "recipes",
-    "report",
-    "special",
-    "tokens",
-    "train",
-):
-    app.command(f"tokengraft.cli.{name}:{name}", name=name.replace("_", "-"))
+COMMANDS = {
+    "apply": "Make an extended model out of its base and a patch.",
+    "code-tasks": "Write and grade answers to benchmarks of code.",
+    "compare": "Compare runs with paired tests, or methods over seeds.",
+    "demo": "Run the whole flow on the bundled model, offline.",
+    "distill": "Train the new rows of a grafted model.",
+    "doctor": "Find what is wrong with a model, its tokenizer, data or training.",
+    "eval": "Measure a model beside its base.",
+    "expand": "Give a model new tokens from a corpus: the whole flow.",
+    "export": "Write a run's model for transformers or PEFT, or as a patch.",
+    "extend": "Write an extended tokenizer, every promise checked.",
+    "graft": "Grow a model for an extended tokenizer and initialise its new rows.",
+    "inspect": "Say what a tokenizer is and how it splits your text.",
+    "interpret": "Show where the new rows of a model went.",
+    "prune": "Put a domain's tokens in the places of tokens that it never uses.",
+    "recipes": "List the recipes for expand.",
+    "report": "Draw the page of a run again.",
+    "special": "Add control tokens or whole words to a model safely, or take them back.",
+    "tokens": "Propose tokens for a corpus, and write nothing.",
+    "train": "Train further phases: tables, LoRA, trainable tokens, all.",
+}
+"""Each command and what it is for; its module is imported when it is called."""
+
+for name, about in COMMANDS.items():
+    place = name.replace("-", "_")
+    app.command(f"tokengraft.cli.{place}:{place}", name=name, help=about)
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
