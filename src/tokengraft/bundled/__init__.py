@@ -17,11 +17,13 @@ def demo_settings() -> dict[str, Any]:
         "title": "The bundled model learns to read transformers and torch",
         "out": "tokengraft-demo",
         "tokens": {"size": 800},
+        "init": {"head": "first-subtoken-calibrated"},
         "distill": {
             "steps": 300,
             "tokens_per_step": 2048,
             "max_length": 128,
             "replay_share": 0.6,
+            "head_objective": "0.5*ce + 0.5*chain-rule",
             "refit_positions": 240_000,
         },
         "evaluation": {"memory": True, "max_bytes": 100_000, "fertility_bytes": 2_000_000},
