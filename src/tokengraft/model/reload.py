@@ -4,6 +4,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoTokenizer, __version__
 
@@ -21,7 +22,7 @@ def same_ids_here(extended: ExtendedTokenizer, texts: Iterable[str] = ()) -> Che
         first, again = str(Path(folder, "first")), str(Path(folder, "again"))
         save_as_beside_a_model(extended, first)
         for place in (first, again):
-            tokenizer = AutoTokenizer.from_pretrained(place)
+            tokenizer: Any = AutoTokenizer.from_pretrained(place)
             ids.append(tokenizer(tried, add_special_tokens=False)["input_ids"])
             tokenizer.save_pretrained(again)
     wrong = list(differences(tried, extended.encode(tried), Answer(__version__, ids)))
