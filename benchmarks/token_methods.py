@@ -25,7 +25,7 @@ def row(material):
     begun = time.process_time()
     extension = material.propose()
     seconds = time.process_time() - begun
-    found = material.fertility(extension)["heldout"]
+    found = material.gains(extension)["heldout"].fertility
     broken = [each.name for each in check_extension(extension, material.heldout[:CHECKED]) if each.outcome == "failed"]
     return (
         f"| {extension.method} | {extension.asked} | {len(extension.new_tokens)} | {found.saved:.1%} "

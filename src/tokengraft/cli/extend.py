@@ -44,5 +44,5 @@ def extend(
     with atomic.folder(out) as place:
         extension.save(place)
         atomic.write_jsonl(place / "candidates.jsonl", candidates(extension))
-    measured = material.fertility(extension)
+    measured = material.gains(extension)
     print(as_json(extension, measured)) if json else print_extension(extension, measured, out)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tokengraft.tokenizer import ExtendedTokenizer, Fertility
-from tokengraft.tokenizer.material import Material
+from tokengraft.tokenizer import ExtendedTokenizer
+from tokengraft.tokenizer.material import Gain, Material
 
 OUTCOMES = {"passed": "green", "measured": "yellow", "failed": "red"}
 
@@ -19,12 +19,12 @@ def print_ceiling(material: Material) -> None:
     """Prints what the split pattern lets any extension save, before anything is chosen."""
     ceiling = material.ceiling
     _print(
-        f"ceiling  {ceiling.share:.1%} fewer tokens at most: {ceiling.tokens} tokens in {ceiling.least} pre-tokens of "
-        f"the text to choose from (a {material.family.name} tokenizer, {material.family.file.size} ids)"
+        f"ceiling  {ceiling.share:.1%} fewer tokens at most: {ceiling.tokens} tokens in the text to choose "
+        f"from, {ceiling.least} at least (a {material.family.name} tokenizer, {material.family.file.size} ids)"
     )
 
 
-def print_proposal(extension: ExtendedTokenizer, measured: Mapping[str, Fertility], rows: int) -> None:
+def print_proposal(extension: ExtendedTokenizer, measured: Mapping[str, Gain], rows: int) -> None:
     """Prints the tokens that save most, the rejects with their reasons, and what is saved."""
     ranked = sorted(extension.new_tokens, key=lambda token: -token.saved)
     Console().print(_tokens(extension, ranked[: rows or None]))
@@ -33,7 +33,7 @@ def print_proposal(extension: ExtendedTokenizer, measured: Mapping[str, Fertilit
     _print_gains(extension, measured)
 
 
-def print_extension(extension: ExtendedTokenizer, measured: Mapping[str, Fertility], out: Path) -> None:
+def print_extension(extension: ExtendedTokenizer, measured: Mapping[str, Gain], out: Path) -> None:
     """Prints each promise with its outcome, what is saved, and where the tokenizer is."""
     table = Table("promise", "outcome", "tried")
     for check in extension.checks:
@@ -43,7 +43,7 @@ def print_extension(extension: ExtendedTokenizer, measured: Mapping[str, Fertili
     _print(f"written  {out}")
 
 
-def as_json(extension: ExtendedTokenizer, measured: Mapping[str, Fertility]) -> str:
+def as_json(extension: ExtendedTokenizer, measured: Mapping[str, Gain]) -> str:
     """Everything that the tables show, as one JSON object."""
     return json.dumps(
         {
@@ -57,7 +57,7 @@ def as_json(extension: ExtendedTokenizer, measured: Mapping[str, Fertility]) -> 
                 "tokens": extension.ceiling.tokens, "least": extension.ceiling.least, "share": extension.ceiling.share,
             },
             "saved": _saved(extension),
-            "measured": {name: {**found.to_dict(), "saved": found.saved} for name, found in measured.items()},
+            "measured": {name: gain.to_dict() for name, gain in measured.items()},
             "checks": [check.to_dict() for check in extension.checks],
             "tokens": [token.to_dict() for token in extension.new_tokens],
             "rejects": [reject.to_dict() for reject in extension.rejects],
@@ -101,17 +101,18 @@ def _rejects(extension: ExtendedTokenizer, rows: int) -> Table:
     return table
 
 
-def _print_gains(extension: ExtendedTokenizer, measured: Mapping[str, Fertility]) -> None:
+def _print_gains(extension: ExtendedTokenizer, measured: Mapping[str, Gain]) -> None:
     intermediate = sum(token.intermediate for token in extension.new_tokens)
     _print(f"tokens   {len(extension.new_tokens)} new, {intermediate} of them intermediate")
     if extension.shortfall:
         _print(f"         {extension.shortfall}")
     _print(f"chosen   {_saved(extension):.1%} fewer tokens of at most {extension.ceiling.share:.1%}, on what they were "
            "chosen from")  # fmt: skip
-    for name, found in measured.items():
+    for name, gain in measured.items():
+        found = gain.fertility
         _print(
-            f"{name:<8} {found.saved:.1%} fewer tokens ({found.tokens_base} to {found.tokens_extended}), "
-            f"{found.documents_longer} of {found.documents} documents longer"
+            f"{name:<8} {found.saved:.1%} fewer tokens of at most {gain.ceiling:.1%} ({found.tokens_base} to "
+            f"{found.tokens_extended}), {found.documents_longer} of {found.documents} documents longer"
         )
 
 

@@ -31,8 +31,8 @@ def tokens(
     material = gather((flags or TokenFlags()).config(config, settings))
     if json:
         extension = material.propose()
-        print(as_json(extension, material.fertility(extension)))
+        print(as_json(extension, material.gains(extension)))
         return
     print_ceiling(material)
     extension = material.propose()
-    print_proposal(extension, material.fertility(extension), rows)
+    print_proposal(extension, material.gains(extension), rows)

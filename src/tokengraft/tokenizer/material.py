@@ -7,13 +7,14 @@ part for tokens alone). A corpus too small to be split is used whole, and nothin
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 from tokengraft.config import RunConfig
 from tokengraft.corpus import Document, check_readable, part_of, stream
 from tokengraft.corpus.sample import sample
 from tokengraft.progress import watch
 from tokengraft.tokenizer.candidates import Demand, seen_as
-from tokengraft.tokenizer.ceiling import Ceiling, ceiling
+from tokengraft.tokenizer.ceiling import Ceiling, ceiling, ceiling_of_texts
 from tokengraft.tokenizer.checks import check_extension, require
 from tokengraft.tokenizer.extend import count_corpus, propose
 from tokengraft.tokenizer.extended import ExtendedTokenizer
@@ -25,6 +26,18 @@ from tokengraft.tokenizer.request import check_choices, demand_of, token_choices
 
 SMALLEST = 20
 """Documents below which none is held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """What an extension saves on a text, and the share that any could save there."""
+
+    fertility: Fertility
+    ceiling: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**self.fertility.to_dict(), "saved": self.fertility.saved, "ceiling": self.ceiling}
 
 
 @dataclass(frozen=True)
@@ -69,10 +82,14 @@ class Material:
         require(results, self.config.tokens.allow)
         return replace(extended, checks=results)
 
-    def fertility(self, extended: ExtendedTokenizer) -> dict[str, Fertility]:
-        """Tokens before and after, on held-out and on general text, where there is such."""
+    def gains(self, extended: ExtendedTokenizer) -> dict[str, Gain]:
+        """Tokens before and after, beside the ceiling, on held-out and on general text, where there is such."""
         texts = {"heldout": self.heldout, "general": self.general}
-        return {name: fertility(extended, each) for name, each in texts.items() if each}
+        return {
+            name: Gain(fertility(extended, each), ceiling_of_texts(self.family, each).share)
+            for name, each in texts.items()
+            if each
+        }
 
 
 def gather(config: RunConfig, processes: int | None = None) -> Material:
