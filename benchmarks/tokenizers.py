@@ -30,6 +30,7 @@ from tokengraft.errors import TokengraftError
 from tokengraft.tokenizer import TokenizerFile, ceiling_of_texts, extend_tokenizer, family_of, fertility
 from tokengraft.tokenizer.candidates import methods
 from tokengraft.tokenizer.checks import PROMISES
+from tokengraft.tokenizer.inspection import mark_cuts
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 TOKENIZERS = ("gpt2", "qwen2", "deepseek-coder", "mistral-nemo", "llama2", "t5-small", "bert-base-uncased")
@@ -54,7 +55,7 @@ def main():
     parser.add_argument("--speed", type=Path, help="a large corpus in JSON Lines: measure speed on it instead")
     parser.add_argument("--write", action="store_true", help="keep the result as a file")
     chosen = parser.parse_args()
-    text = speed(chosen.speed, chosen.data) if chosen.speed else table(measured(chosen))
+    text = speed(chosen.speed, chosen.data) if chosen.speed else table(measured(chosen)) + floors(chosen)
     print(text)
     if chosen.write:
         name = re.sub(r"\W+", "-", f"{hardware()['cpu']}-{hardware()['cores']}-cores").lower()
@@ -169,6 +170,19 @@ def table(rows):
     if refused:
         lines += ["", "Does not apply:", ""]
         lines += [f"- `{method}` on {tokenizer}: {reason}" for method, tokenizer, reason in refused]
+    return "\n".join(lines) + "\n"
+
+
+def floors(chosen):
+    """What each split pattern allows at best on the held-out documents, and its cuts at combining marks."""
+    lines = ["", "The pattern's floor: tokens a word at the least, and what of it is cuts at combining marks.", ""]
+    lines += ["| tokenizer | corpus | floor | of its cuts at marks | floor without those |", "|---|---|---|---|---|"]
+    for tokenizer in chosen.tokenizer:
+        split = family_of(TokenizerFile.load(chosen.data / "tokenizers" / tokenizer)).splitter()
+        for corpus in chosen.corpus:
+            cuts = mark_cuts(split, documents(chosen.data, corpus)[1])
+            figures = f"{cuts.floor:.2f} | {cuts.share:.0%} | {cuts.floor_without:.2f}"
+            lines.append(f"| {tokenizer} | {corpus} | {figures} |")
     return "\n".join(lines) + "\n"
 
 
