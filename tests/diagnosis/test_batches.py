@@ -45,6 +45,7 @@ def test_pad_is_eos_with_the_usual_collator(model, tokenizer, encoded):
     tokenizer.pad_token = tokenizer.eos_token
     [finding] = found("pad-is-eos", model, tokenizer, [dict(collator(encoded))])
     assert (finding.severity, finding.evidence["real_eos"], finding.evidence["masked_eos"]) == (ERROR, 3, 3)
+    assert not found("eos-never-taught", model, tokenizer, [dict(collator(encoded))])  # one fault, one code
     [finding] = found("pad-is-eos", model, tokenizer, training={"collator": "DataCollatorForLanguageModeling"})
     assert finding.severity is ERROR
 

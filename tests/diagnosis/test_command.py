@@ -49,7 +49,7 @@ def test_what_is_printed(capsys, folder):
     assert code == 0
     assert "checks ran" in output
     assert "0 errors, 0 warnings, 0 info" in output
-    assert "skipped, no adapter was given (--adapter): adapter-size-mismatch" in " ".join(output.split())
+    assert "skipped, no adapter given (--adapter): adapter-size-mismatch" in " ".join(output.split())
     edit(folder / "config.json", vocab_size=7)
     code, output, _ = run(capsys, folder, "--check", "vocab-size-mismatch")
     assert code == 1
@@ -118,4 +118,4 @@ def test_a_model_without_a_tokenizer_is_examined(capsys, folder):
         file.unlink()
     code, output, _ = run(capsys, folder)
     assert code == 0
-    assert "skipped, no tokenizer was given" in " ".join(output.split())
+    assert "skipped, no tokenizer given" in " ".join(output.split())

@@ -106,7 +106,7 @@ def _is_flat(ids: Any) -> bool:
 
 
 def _given(what: str, flag: str) -> str:
-    return f"no {what} was given ({flag})"
+    return f"no {what} given ({flag})"
 
 
 def _no_forward(case: Case) -> str | None:

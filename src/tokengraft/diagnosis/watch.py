@@ -179,12 +179,14 @@ def _parameters(optimizer: Optimizer) -> list[nn.Parameter]:
 
 
 def _all_finite(tensors: Sequence[Tensor | None]) -> bool:
-    """Whether all are, by the largest magnitude of each: one pass, and one wait for the device."""
+    """Whether all are, by the norm of each: one pass, and one wait for the device. A norm that overflows only costs a
+    closer look.
+    """
     held = [tensor for tensor in tensors if tensor is not None and tensor.is_floating_point() and tensor.numel()]
     if not held:
         return True
-    largest = torch._foreach_norm(held, float("inf"))
-    return bool(torch.stack([value.float().to(largest[0].device) for value in largest]).isfinite().all())
+    norms = torch._foreach_norm(held)
+    return bool(torch.stack([norm.float().to(norms[0].device) for norm in norms]).isfinite().all())
 
 
 def _why_loss(labels: Any) -> str:

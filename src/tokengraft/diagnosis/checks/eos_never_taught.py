@@ -6,6 +6,7 @@ import torch
 
 from tokengraft.diagnosis.case import Case
 from tokengraft.diagnosis.checks import check
+from tokengraft.diagnosis.checks.pad_is_eos import masked_ends
 from tokengraft.diagnosis.checks.stop_id_never_emitted import stop_ids
 from tokengraft.diagnosis.finding import Finding, warning
 
@@ -18,6 +19,9 @@ def eos_never_taught(case: Case) -> Iterator[Finding]:
     labels = [batch.labels for batch in case.batches if batch.labels is not None]
     if not stops or any(bool(torch.isin(part, torch.tensor(sorted(stops))).any()) for part in labels):
         return
+    pad = case.vocabulary.id_of("pad_token")
+    if pad in stops and masked_ends(case, pad)[0]:
+        return  # they are there and lost their labels: pad-is-eos
     last = torch.cat([_last_labels(part) for part in labels])
     if not len(last):
         return

@@ -32,9 +32,9 @@ def fp16_adam_eps(case: Case) -> Iterator[Finding]:
     rows = case.tables.rows
     yield error(
         f"float16 parameters, {training.optim} with ε {training.adam_epsilon:g}: one step tried here turns an entry "
-        f"with gradient 0 into NaN; up to {rows} rows of the table, all but those of the tokens in the batch",
+        f"with gradient 0 into NaN; of {rows} rows all whose tokens are not in the batch",
         f"In float16 the smallest number is 6e-8, so ε = {training.adam_epsilon:g} is 0 and the update of a zero "
-        "gradient is 0/0. transformers 5 loads a float16 checkpoint as float16.",
+        "gradient is 0/0; the squares of small gradients are 0 too. transformers 5 keeps a float16 checkpoint's dtype.",
         "load with dtype=torch.float32 (with fp16=True as autocast) or torch.bfloat16; or set adam_epsilon to 1e-4, "
         "or optim to adamw_torch_fused",
         optim=training.optim,
