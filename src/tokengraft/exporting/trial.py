@@ -43,7 +43,7 @@ case = json.loads(open(sys.argv[1], encoding="utf-8").read())
 names = {"folder": case["folder"], "base": case["base"]}
 exec(case["loading"], names)
 model, tokenizer = names["model"].eval().float(), names["tokenizer"]
-ids = [tokenizer.encode(text) for text in case["lines"]]
+ids = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in case["lines"]]
 found = {}
 with torch.no_grad():
     for number, row in enumerate(case["read"]):
