@@ -24,7 +24,7 @@ from tokengraft.bundled import MODEL_DIR
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
 LIKE = {"<|user|>": ["user", "User", "human"], "<|assistant|>": ["assistant", "answer"], "<|pad|>": {"role": "pad"}}
 CONTROL = ["<|user|>", "<|assistant|>"]
-STEPS, RATE, ROWS = 200, 1e-4, 8
+STEPS, RATE, ROWS = 200, 1e-4, 4
 
 
 def prepare(path, way, dtype):

@@ -111,3 +111,38 @@ def test_a_peft_model_keeps_its_adapter(loaded):
     assert [name for name, weight in adapted.named_parameters() if weight.requires_grad and "lora" not in name] == []
     report.undo()
     assert len(model.get_input_embeddings().weight) == 316
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_adapters_folder_gets_its_new_base_inside(base, loaded, tmp_path):
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    adapted = get_peft_model(loaded[0], LoraConfig(target_modules=["q_proj"], r=2, init_lora_weights=False))
+    adapted.peft_config["default"].base_model_name_or_path = str(base)
+    adapted.save_pretrained(tmp_path / "adapter")
+    report = tg.add_special_tokens(tmp_path / "adapter", None, TOKENS, out=tmp_path / "out")
+    again = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "base"), tmp_path / "out")
+    ids = torch.arange(64)[None]
+    assert torch.equal(again(input_ids=ids).logits[..., :316], adapted.eval()(input_ids=ids).logits)
+    assert again(input_ids=ids).logits.shape[-1] == report.rows_after
+    assert AutoTokenizer.from_pretrained(tmp_path / "out").pad_token_id == report.ids["<|pad|>"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"base_model_name_or_path": "nowhere/at-all"}, "which is not here"),
+        ({"base_model_name_or_path": None}, "no model that it names"),
+        ({"base_model_name_or_path": "x", "modules_to_save": ["lm_head"]}, "holds rows of the tables"),
+    ],
+)
+def test_adapters_that_cannot_be_used(tmp_path, settings, words):
+    import json
+
+    from tokengraft.errors import ModelError
+
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=words):
+        tg.add_special_tokens(tmp_path / "adapter", None, TOKENS, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -8,6 +8,7 @@ from typing import Any
 
 from tokengraft.errors import ConfigError, ModelError, RunFolderError, TokenizerError
 from tokengraft.model import check_model, load_model
+from tokengraft.special.adapter import BASE, base_of, is_adapter, write_beside
 from tokengraft.special.folder import read_tokenizer, replaced, write
 from tokengraft.special.graft import Grafted, graft, revert
 from tokengraft.special.loaded import put_into
@@ -64,7 +65,8 @@ def add_special_tokens(
     """What was added. A loaded `model` and `tokenizer` are changed in place; a folder is written to `out`.
 
     `tokens`: for each token None, similar words, or a mapping with `role`, `like`, `description`; a list; or the `Path`
-    of a file. `tokenizer` is None where the model's folder holds it. All new tokens together take at most `share` of
+    of a file. `tokenizer` is None where the model's folder holds it. An adapter's folder is written with its new base
+    inside. All new tokens together take at most `share` of
     the probability on text without them, pad none; `replace` names roles whose token may change. Old rows and old
     logits stay bit-identical, and that is checked.
 
@@ -81,10 +83,21 @@ def add_special_tokens(
         plan = make_plan(_given(tokenizer), tokens, words, replace=replace, **template)
         return _to_loaded(model, tokenizer, plan, settings)
     source, place = folder_of(model), _place(model, out, in_place=in_place)
+    adapter = source if is_adapter(source) else None
+    source = base_of(source) if adapter else source
     plan = make_plan(read_tokenizer(source, tokenizer), tokens, words, replace=replace, **template)
     check_model(str(source))
     loaded = load_model(str(source), device=device, trust_remote_code=trust_remote_code)
-    return _to_folder(source, place, plan, loaded, settings)
+    done = graft(loaded, plan, **asdict(settings))
+    report = _report(plan, done, out=str(place))
+    with replaced(place) as folder:
+        whole = folder / BASE if adapter else folder
+        whole.mkdir(exist_ok=True)
+        write(source, whole, plan, loaded, done, report.to_dict())
+        check_reload(whole, plan, done.rows_after)
+        if adapter:
+            write_beside(adapter, folder, place)
+    return report
 
 
 def add_words(model: Any, tokenizer: Any, words: Sequence[str], **settings: Any) -> Added:
@@ -147,15 +160,6 @@ def _to_loaded(model: Any, tokenizer: Any, plan: Plan, settings: _Settings) -> A
     return _report(plan, done, undo=undo)
 
 
-def _to_folder(source: Path, place: Path, plan: Plan, model: Any, settings: _Settings) -> Added:
-    done = graft(model, plan, **asdict(settings))
-    report = _report(plan, done, out=str(place))
-    with replaced(place) as folder:
-        write(source, folder, plan, model, done, report.to_dict())
-        check_reload(folder, plan, done.rows_after)
-    return report
-
-
 def _report(plan: Plan, done: Grafted, **more: Any) -> Added:
     forms = {number: form for form, number in plan.words.whole.items()}
     ids = {forms.get(number, name): number for number, name in plan.ids.items()}
@@ -209,6 +213,12 @@ def _place(model: str | Path, out: str | Path | None, *, in_place: bool) -> Path
             do="name a new folder with --out",
         )
     if in_place:
+        if is_adapter(Path(model).expanduser()):
+            raise ConfigError(
+                found=f"the adapter {model}, in place, whose base is a folder of its own",
+                expected="a new folder for both",
+                do="name one with --out",
+            )
         if not Path(model).expanduser().is_dir():
             raise ConfigError(found=f"{model} from the hub, in place", expected="a folder", do="name one with --out")
         return Path(model).expanduser().absolute()
