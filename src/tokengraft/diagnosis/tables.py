@@ -89,19 +89,29 @@ def study(weights: Weights, name: str) -> Table:
     total, second, fourth, count = torch.zeros(width, dtype=torch.float64), 0.0, 0.0, 0
     for start, stored in chunks(weights, name):
         part, stop = stored.float(), start + len(stored)
-        finite[start:stop] = part.isfinite().all(1)
-        norms[start:stop] = part.norm(dim=1)
+        squares = part.square()
+        norms[start:stop] = squares.sum(1).sqrt()
+        finite[start:stop] = _finite_rows(part, norms[start:stop])
         hashes[start:stop] = row_hashes(stored)
-        sound = part[finite[start:stop]]
-        squares = sound.square()
-        total += sound.sum(0, dtype=torch.float64)
-        second += float(squares.sum(dtype=torch.float64))
-        fourth += float(squares.square_().sum(dtype=torch.float64))
-        count += sound.numel()
+        if not bool(finite[start:stop].all()):
+            part, squares = part[finite[start:stop]], squares[finite[start:stop]]
+        total += part.sum(0)
+        second += float(squares.sum(1).sum(dtype=torch.float64))
+        fourth += float(squares.norm(dim=1).double().square().sum())
+        count += part.numel()
     mean = total / max(1, int(finite.sum()))
     variance = second / max(1, count)
     kurtosis = fourth / max(1, count) / variance**2 if variance else 0.0
     return Table(name, weights.dtype(name), width, norms, finite, hashes, mean, variance, kurtosis)
+
+
+def _finite_rows(rows: Float[Tensor, "n d"], norms: Float[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """Whether each row is finite; read entry by entry only where the norm is not, as it can overflow by itself."""
+    finite = norms.isfinite()
+    doubtful = ~finite
+    if bool(doubtful.any()):
+        finite[doubtful] = rows[doubtful].isfinite().all(1)
+    return finite
 
 
 def row_hashes(rows: Tensor) -> Int[Tensor, " rows"]:
@@ -111,6 +121,7 @@ def row_hashes(rows: Tensor) -> Int[Tensor, " rows"]:
     2
     """
     kinds = {8: torch.int64, 4: torch.int32, 2: torch.int16, 1: torch.uint8}
-    bits = rows.contiguous().view(kinds[rows.element_size()]).long()
+    whole = rows.shape[1] * rows.element_size() % 8 == 0  # eight bytes at a time, where they divide a row
+    bits = rows.contiguous().view(torch.int64 if whole else kinds[rows.element_size()]).long()
     powers = torch.full((bits.shape[1],), MULTIPLIER).cumprod(0)
     return (bits * powers).sum(1)
