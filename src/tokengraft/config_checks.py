@@ -10,7 +10,7 @@ do: change tokens.size
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,19 +78,15 @@ RULES = {
     "evaluation.prompts": FROM_0,
     "evaluation.prompt_tokens": FROM_0,
     "evaluation.samples": FROM_0,
-    "batch_tokens": ABOVE_0,
-    "generation_batch": FROM_1,
-    "domain.max_documents": FROM_1,
-    "lm_eval.limit": FROM_1,
-    "lm_eval.batch_size": FROM_1,
 }
-"""By the dotted name of the setting; None, where a setting may be None, is never asked about."""
+"""By the dotted name of a run's setting; None, where a setting may be None, is never asked about."""
 
 
-def check_ranges(settings: Any, where: str = "") -> None:
+def check_ranges(settings: Any, where: str = "", rules: Mapping[str, Rule] = RULES) -> None:
     """Returns where each value of a dataclass of settings can be, those of nested dataclasses included.
 
-    `where` is the dotted name of the dataclass itself: `distill.` for a `DistillConfig` alone.
+    `where` is the dotted name of the dataclass itself: `distill.` for a `DistillConfig` alone. `rules` are those of a
+    run unless others are given.
 
     Raises:
         ConfigError: the first value that cannot.
@@ -98,17 +94,16 @@ def check_ranges(settings: Any, where: str = "") -> None:
     for entry in dataclasses.fields(settings):
         name, value = f"{where}{entry.name}", getattr(settings, entry.name)
         if dataclasses.is_dataclass(value):
-            check_ranges(value, f"{name}.")
+            check_ranges(value, f"{name}.", rules)
         elif value is not None:
-            _check(name, value)
+            _check(name, value, rules.get(name))
     if where == "shares.":
         _check_sum(settings)
 
 
-def _check(name: str, value: Any) -> None:
+def _check(name: str, value: Any, rule: Rule | None) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise ConfigError(found=f"{name} = {value}", expected="a finite number", do=f"change {name}")
-    rule = RULES.get(name)
     if rule is not None and not rule.holds(value):
         raise ConfigError(found=f"{name} = {value}", expected=rule.expected, do=f"change {name}")
 

@@ -209,7 +209,7 @@ def test_corpus_is_too_small_to_split(settings, tmp_path):
 def test_nothing_is_left_to_merge(settings, tmp_path):
     """Known only once the words are counted: the folder is there by then, but no stage is half done."""
     rows = "".join(json.dumps({"text": f"{letter} {letter}"}) + "\n" for letter in "abcdefghijklmnopqrstuvwxyz")
-    with pytest.raises(TokengraftError, match="no pair"):
+    with pytest.raises(TokengraftError, match="no candidate"):
         tg.expand({**settings, "out": str(tmp_path / "out"), "corpus": write(tmp_path, "a.jsonl", rows.encode())})
     assert "tokens" not in json.loads((tmp_path / "out" / "run.json").read_text())["stages"]
     assert not (tmp_path / "out" / "tokenizer").exists()

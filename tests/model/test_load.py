@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,7 +124,13 @@ def test_weights_of_another_shape(folder):
 
 @pytest.mark.parametrize(
     "quantised",
-    [{"quant_method": "bitsandbytes", "load_in_4bit": True}, {"quant_method": "gptq", "bits": 4}],
+    [
+        pytest.param(
+            {"quant_method": "bitsandbytes", "load_in_4bit": True},
+            marks=pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed here"),
+        ),
+        {"quant_method": "gptq", "bits": 4},
+    ],
     ids=["bitsandbytes", "gptq"],
 )
 def test_a_quantised_model_whose_library_is_missing(folder, quantised):

@@ -74,7 +74,7 @@ def _by_merges(file: TokenizerFile, words: Sequence[str]) -> Words:
     pieces = sum(len(ids) for ids in file.encode(forms))
     method = "words" if "words" in methods.names() else "continued-bpe"
     try:
-        extended = extend_from_counts(family, counts, Demand(pieces, min_count=1), method)
+        extended = extend_from_counts(family, counts, Demand(pieces, min_count=1, words=tuple(forms)), method)
     except TokengraftError as error:
         return Words(file, (), {}, notes=(f"merges could not be used: {error.found}",))
     whole = {form: ids[0] for form, ids in zip(forms, extended.encode(forms), strict=True) if len(ids) == 1}

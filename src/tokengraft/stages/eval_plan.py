@@ -16,6 +16,8 @@ from tokengraft.config import (
     check_ranges,
     read_settings,
 )
+from tokengraft.config_checks import ABOVE_0, FROM_1
+from tokengraft.config_checks import RULES as RUN_RULES
 from tokengraft.corpus import Document, check_readable, require_parts, stream, stream_part
 from tokengraft.errors import ConfigError, ModelError, TokenizerError
 from tokengraft.evaluation.lm_eval_bridge import check_tasks
@@ -24,6 +26,16 @@ from tokengraft.model.load import pick_device, pick_dtype
 from tokengraft.stages.eval_code import CodeConfig, check_code
 from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile
 from tokengraft.tokenizer.between import extension_between, extension_of
+
+RULES = {
+    **{name: rule for name, rule in RUN_RULES.items() if name != "control"},
+    "batch_tokens": ABOVE_0,
+    "generation_batch": FROM_1,
+    "domain.max_documents": FROM_1,
+    "lm_eval.limit": FROM_1,
+    "lm_eval.batch_size": FROM_1,
+}
+"""Those of a run, but here a control is a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ class EvalPlan:
             ConfigError: a setting is unknown, missing, of the wrong type, or outside its range.
         """
         plan = build(cls, settings)
-        check_ranges(plan)
+        check_ranges(plan, rules=RULES)
         places = {name: os.path.expanduser(value) for name in ("model", "base", "control", "out")
                   if (value := getattr(plan, name)) is not None}  # fmt: skip
         return _of_run(dataclasses.replace(plan, **places))
