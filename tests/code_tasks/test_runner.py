@@ -199,6 +199,11 @@ def test_unit_tests(runner, source, status):
     assert runner.run(Program(source, mode="unittest")).status == status
 
 
+def test_a_failed_test_is_told_on_one_line(runner):
+    verdict = runner.run(Program(UNIT + "raise ValueError('first\\n    second')", mode="unittest"))
+    assert verdict.detail == "1 of 1 tests; test_it: ValueError: first second"
+
+
 def test_a_missing_interpreter_is_our_defect():
     assert Runner("/nowhere/python").run(Program("")).status == "defect"
 

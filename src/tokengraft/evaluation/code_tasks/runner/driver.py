@@ -64,9 +64,18 @@ def run_unittest(source: str) -> "str | None":
     issues = result.failures + result.errors
     if issues:
         test, trace = issues[0]
-        name, last = test.id().split(".")[-1], trace.strip().split("\n")[-1][:LONGEST]
-        return f"failed\n{len(issues)} of {result.testsRun} tests; {name}: {last}"
+        return f"failed\n{len(issues)} of {result.testsRun} tests; {test.id().split('.')[-1]}: {_message(trace)}"
     return None if result.testsRun > len(result.skipped) else "failed\nno test was run"
+
+
+def _message(trace: str) -> str:
+    """What stands below the last frame of a traceback, on one line."""
+    lines = trace.strip().split("\n")
+    frames = [place for place, line in enumerate(lines) if line.startswith('  File "')]
+    below = lines[frames[-1] + 1 :] if frames else lines
+    while len(below) > 1 and below[0].startswith("    "):
+        below = below[1:]
+    return " ".join(" ".join(below).split())[:LONGEST]
 
 
 MODES = {"exec": run, "unittest": run_unittest}
@@ -80,7 +89,7 @@ def _described(error: BaseException) -> str:
         # The compiler's refusal of a NUL or a lone surrogate is no SyntaxError.
         name = "syntax" if error.__traceback__.tb_next and _compiling(error.__traceback__) else name
     try:
-        text = f"{type(error).__name__}: {str(error)[:LONGEST]}"
+        text = f"{type(error).__name__}: {' '.join(str(error).split())[:LONGEST]}"
     except BaseException:
         text = type(error).__name__
     return name + "\n" + text
