@@ -86,47 +86,36 @@ def _alternatives(pattern: str) -> list[str]:
     return parts
 
 
-class _Memory(dict[str, list[str]]):
-    """Chunks with their pre-tokens, found where they are missing."""
-
-    def __init__(self, divide: Divider) -> None:
-        super().__init__()
-        self._divide = divide
-
-    def __missing__(self, chunk: str) -> list[str]:
-        if len(self) >= REMEMBERED:
-            self.clear()
-        pieces = self[chunk] = self._divide(chunk)
-        return pieces
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _Memory, (self._divide,)
-
-
 @dataclass(frozen=True, slots=True)
 class Chunked:
     """Divides chunk by chunk, and remembers what it has divided. Picklable; what it remembers stays behind."""
 
     chunks: Divider
     divide: Divider
-    _known: _Memory = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_known", _Memory(self.divide))
+    _known: dict[str, list[str]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __call__(self, text: str) -> list[str]:
         """The pre-tokens of a stretch without added tokens."""
-        known = self._known
-        return [piece for chunk in self.chunks(text) for piece in known[chunk]]
+        known = self._known.get
+        return [piece for chunk in self.chunks(text) for piece in known(chunk) or self._divided(chunk)]
 
     def tally(self, text: str) -> dict[str, int]:
         """How often each pre-token occurs, in the order of first occurrence."""
-        known = self._known
+        known = self._known.get
         counts: dict[str, int] = {}
         for chunk, times in Counter(self.chunks(text)).items():
-            for piece in known[chunk]:
+            for piece in known(chunk) or self._divided(chunk):
                 counts[piece] = counts.get(piece, 0) + times
         return counts
+
+    def _divided(self, chunk: str) -> list[str]:
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        pieces = self._known[chunk] = self.divide(chunk)
+        return pieces
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Chunked, (self.chunks, self.divide)
 
 
 def tally(divide: Divider, text: str) -> dict[str, int]:
