@@ -1,8 +1,8 @@
 """What do extensions of real tokenizers keep, and what do they save? How fast is it made?
 
-`python benchmarks/tokenizers.py` prints the table: each tokenizer with each corpus and size, for every token method
+`python benchmarks/extensions.py` prints the table: each tokenizer with each corpus and size, for every token method
 that applies. `--speed PYTHON.jsonl` measures counting, encoding and learning on a large corpus instead (see
-`tokenizers_speed.py`). `--write` keeps the result as `tokenizers.<hardware>.<date>.md` beside this file. Rows are added
+`extensions_speed.py`). `--write` keeps the result as `extensions.<hardware>.<date>.md` beside this file. Rows are added
 to `--rows FILE` as they come, and rows that are there already are not measured again.
 
 Every fifth document is held out: all figures are of these, by the benchmark's own code and not by the checks that an
@@ -23,7 +23,7 @@ from pathlib import Path
 sys.path.append(sys.path.pop(0))
 
 from tokenizers import Tokenizer
-from tokenizers_speed import speed
+from extensions_speed import speed
 
 from tokengraft.artifacts import hardware
 from tokengraft.errors import TokengraftError
