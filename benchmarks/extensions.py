@@ -22,8 +22,8 @@ from pathlib import Path
 # This file is called as the library that it measures: what is installed comes first.
 sys.path.append(sys.path.pop(0))
 
-from tokenizers import Tokenizer
 from extensions_speed import speed
+from tokenizers import Tokenizer
 
 from tokengraft.artifacts import hardware
 from tokengraft.errors import TokengraftError
