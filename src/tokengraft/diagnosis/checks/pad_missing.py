@@ -23,7 +23,8 @@ def pad_missing(case: Case) -> Iterator[Finding]:
     training = case.training
     pads = training is not None and not training.packing and training.per_device_train_batch_size > 1
     # A collator of transformers pads and raises; of another one it is not known whether it packs.
-    say = error if pads and training.collator in PADDING else warning if pads else info
+    raises = pads and training is not None and training.collator in PADDING
+    say = error if raises else warning if pads else info
     batch = training.per_device_train_batch_size if training else None
     yield say(
         "the tokenizer names no pad token"
