@@ -34,7 +34,9 @@ def test_no_pad_token(model, tokenizer, tmp_path):
     tokenizer.pad_token = None
     assert [finding.severity for finding in found("pad-missing", model, tokenizer)] == [INFO]
     (tmp_path / "train.yaml").write_text("per_device_train_batch_size: 4\n")
-    assert [f.severity for f in found("pad-missing", model, tokenizer, training=tmp_path / "train.yaml")] == [ERROR]
+    assert [f.severity for f in found("pad-missing", model, tokenizer, training=tmp_path / "train.yaml")] == [WARNING]
+    named = {"collator": "DataCollatorWithPadding"}
+    assert [f.severity for f in found("pad-missing", model, tokenizer, training=named)] == [ERROR]
     assert [f.severity for f in found("pad-missing", model, tokenizer, training={"packing": True})] == [INFO]
 
 

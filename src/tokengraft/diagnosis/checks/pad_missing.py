@@ -4,7 +4,14 @@ from collections.abc import Iterator
 
 from tokengraft.diagnosis.case import Case
 from tokengraft.diagnosis.checks import check
-from tokengraft.diagnosis.finding import Finding, error, info
+from tokengraft.diagnosis.finding import Finding, error, info, warning
+
+PADDING = (
+    "DataCollatorForLanguageModeling",
+    "DataCollatorForSeq2Seq",
+    "DataCollatorForTokenClassification",
+    "DataCollatorWithPadding",
+)
 
 
 @check("pad-missing", needs=("tokenizer",), symptom="Asking to pad but the tokenizer does not have a padding token")
@@ -15,7 +22,9 @@ def pad_missing(case: Case) -> Iterator[Finding]:
         return
     training = case.training
     pads = training is not None and not training.packing and training.per_device_train_batch_size > 1
-    say = error if pads else info
+    # A collator of transformers pads and raises; of another one it is not known whether it packs.
+    raises = pads and training is not None and training.collator in PADDING
+    say = error if raises else warning if pads else info
     batch = training.per_device_train_batch_size if training else None
     yield say(
         "the tokenizer names no pad token"
