@@ -28,7 +28,10 @@ PATTERNS = {name: regex.compile(text, regex.V1) for name, text in
             {"gpt2": GPT2, "llama3": LLAMA3, "o200k": O200K}.items()}  # fmt: skip
 GUARDS = {name: Guards(pattern) for name, pattern in PATTERNS.items()}
 
-TEXT = st.text(st.sampled_from("aZé漢ǅ\u0301 \t\n\r.,_-('’/$1٣²ſstreldvm\u00a0\u2003😀") | st.characters(codec="utf-8"), max_size=14)
+TEXT = st.text(
+    st.sampled_from("aZé漢ǅ\u0301 \t\n\r.,_-('’/$1٣²ſstreldvm\u00a0\u2003😀") | st.characters(codec="utf-8"),
+    max_size=14,
+)
 
 
 @pytest.mark.parametrize("name", sorted(PATTERNS))
