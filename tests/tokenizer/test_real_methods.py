@@ -15,10 +15,9 @@ pytestmark = pytest.mark.data
 
 CASES = [
     *(("gpt2", method) for method in ("words", "donor", "superwords")),
-    *(("qwen2", method) for method in ("words", "superwords")),
     ("mistral-nemo", "superwords"),
-    *(("deepseek-coder", method) for method in ("words", "donor")),
-    *(("llama2", method) for method in ("words", "donor")),
+    ("deepseek-coder", "words"),
+    ("llama2", "donor"),
 ]
 WORDS = ["posedge", "endmodule", "always_ff", "localparam", "नमस्ते", "naïve"]
 
@@ -33,9 +32,15 @@ def verilog(shared_data):
 def extended(request, shared_data, verilog):
     tokenizer, method = request.param
     tokenizers = shared_data / "tokenizers"
-    donor = tokenizers / ("qwen2" if tokenizer != "qwen2" else "deepseek-coder")
     return extend_tokenizer(
-        tokenizers / tokenizer, verilog[:60], 200, method, words=WORDS, donor=donor, guard=verilog[60:], processes=1
+        tokenizers / tokenizer,
+        verilog[:60],
+        200,
+        method,
+        words=WORDS,
+        donor=tokenizers / "qwen2",
+        guard=verilog[60:],
+        processes=1,
     )
 
 
