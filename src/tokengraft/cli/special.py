@@ -14,6 +14,7 @@ Tokens = Annotated[
 Described = Annotated[list[str] | None, Parameter(help="'<|user|>=what the user says': start from a description.")]
 File = Annotated[Path | None, Parameter(help="Tokens in a YAML, JSON or TOML file, or one a line.")]
 Words = Annotated[list[str] | None, Parameter(name="--word", help="Word that stays whole, alone and after a space.")]
+Spaces = Annotated[str, Parameter(help="Words with a space before them, without, or both: with, without, both.")]
 Role = Annotated[str | None, Parameter(help="Token of this role.")]
 Replace = Annotated[list[str] | None, Parameter(help="Role whose token may be replaced: pad, bos, eos or unk.")]
 Template = Annotated[str | None, Parameter(help="chatml, roles, or a file with a Jinja template.")]
@@ -31,6 +32,7 @@ def special(
     describe: Described = None,
     tokens: File = None,
     word: Words = None,
+    leading_space: Spaces = "both",
     pad: Role = None,
     bos: Role = None,
     eos: Role = None,
@@ -58,7 +60,7 @@ def special(
     adding = {"token": token, "describe": describe, "tokens": tokens, "word": word, "roles": roles,
               "replace": replace, "chat_template": chat_template, "template_token": template_token}  # fmt: skip
     settings = {"pad_to_multiple_of": pad_to_multiple_of, "share": share, "device": device or "auto",
-                "seed": seed or 0, "trust_remote_code": trust_remote_code}  # fmt: skip
+                "seed": seed or 0, "trust_remote_code": trust_remote_code, "leading_space": leading_space}  # fmt: skip
     done = run_command(
         model, adding, settings, tokenizer=tokenizer, out=out, in_place=in_place, remove=remove, data=data
     )

@@ -59,7 +59,8 @@ class Added:
 def add_special_tokens(
     model: Any, tokenizer: Any, tokens: Any, *, words: Sequence[str] = (), out: str | Path | None = None,
     in_place: bool = False, replace: Collection[str] = (), chat_template: str | None = None,
-    template_tokens: Mapping[str, str] | None = None, pad_to_multiple_of: int = 1, share: float = 1e-3, seed: int = 0,
+    template_tokens: Mapping[str, str] | None = None, leading_space: str = "both", pad_to_multiple_of: int = 1,
+    share: float = 1e-3, seed: int = 0,
     device: str = "auto", trust_remote_code: bool = False,
 ) -> Added:  # fmt: skip
     """What was added. A loaded `model` and `tokenizer` are changed in place; a folder is written to `out`.
@@ -78,7 +79,9 @@ def add_special_tokens(
         RunFolderError: `out` is missing, in use or cannot be written.
     """
     settings = _Settings(pad_to_multiple_of, share, seed)
-    template = {"chat_template": chat_template, "template_tokens": dict(template_tokens or {})}
+    template = {
+        "chat_template": chat_template, "template_tokens": dict(template_tokens or {}), "leading_space": leading_space
+    }  # fmt: skip
     if not isinstance(model, str | Path):
         plan = make_plan(_given(tokenizer), tokens, words, replace=replace, **template)
         return _to_loaded(model, tokenizer, plan, settings)

@@ -16,6 +16,7 @@ from tokengraft.special.settings import changed_config, changed_generation
 from tokengraft.special.stored import packed, tables_in_files, write_tables
 from tokengraft.special.textdelta import way_back, written_like
 from tokengraft.tokenizer import TokenizerFile
+from tokengraft.tokenizer.extended import RECORD as EXTENSION
 from tokengraft.tokenizer.sources import CONFIG, DOCUMENT
 
 RECORD = "tokengraft_special.json"
@@ -61,6 +62,8 @@ def changed_texts(source: Path, plan: Plan, done: Grafted) -> dict[str, bytes]:
         if plan.base.companions.get(name) != text:
             changed[name] = text.encode("utf-8")
     changed |= {name: data for name, data in plan.file.binaries.items() if plan.base.binaries.get(name) != data}
+    if plan.extension is not None and plan.ids:
+        changed[EXTENSION] = (json.dumps(plan.extension.record(), ensure_ascii=False, indent=1) + "\n").encode("utf-8")
     changed["config.json"] = _like(source / "config.json", _config(source, plan, done.rows_after))
     before = json.loads(_text(source / GENERATION, "{}"))
     new = changed_generation(before, plan.role_ids, done.suppressed, plan.ids)

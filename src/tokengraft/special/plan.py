@@ -11,7 +11,8 @@ from tokengraft.special.request import SpecialToken, requested
 from tokengraft.special.tokenizer_edit import with_tokens
 from tokengraft.special.vetting import vet
 from tokengraft.special.words import Words, with_words
-from tokengraft.tokenizer import NewToken, TokenizerFile
+from tokengraft.tokenizer import Ceiling, ExtendedTokenizer, NewToken, TokenizerFile, recognise
+from tokengraft.tokenizer.tokens import ADDED, shown
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,26 @@ class Plan:
         """The id of each role that is given away."""
         return {token.role: self.file.ids[token.content] for token in self.tokens if token.role != "additional"}
 
+    @cached_property
+    def extension(self) -> ExtendedTokenizer | None:
+        """The same as an extension, as training has it; None where the base cannot spell a new token at all."""
+        pieces = self.base.encode([token.content for token in self.tokens])
+        if not all(pieces):
+            return None
+        first = self.size - len(self.tokens)
+        control = [
+            NewToken(
+                id=first + place, token=token.content, bytes=token.content.encode(), pieces=tuple(ids), merge=None,
+                count=0, saved=0, score=0.0, notes=(ADDED,),
+                piece_texts=tuple(shown(self.base.token_bytes(piece)) for piece in ids),
+            )
+            for place, (token, ids) in enumerate(zip(self.tokens, pieces, strict=True))
+        ]  # fmt: skip
+        new = (*self.words.tokens, *control)
+        return ExtendedTokenizer(
+            self.base, self.file, new, "special", recognise(self.base).name, len(new), Ceiling(0, 0)
+        )
+
     @property
     def pads(self) -> list[int]:
         """The pad token's id, where there is one among the new."""
@@ -60,7 +81,7 @@ class Plan:
 
 def make_plan(
     tokenizer: Any, tokens: Any = (), words: Sequence[str] = (), *, replace: Collection[str] = (),
-    chat_template: str | None = None, template_tokens: dict[str, str] | None = None,
+    leading_space: str = "both", chat_template: str | None = None, template_tokens: dict[str, str] | None = None,
 ) -> Plan:  # fmt: skip
     """The plan for `tokens` and `words`, vetted; nothing is written.
 
@@ -76,7 +97,7 @@ def make_plan(
             found="no token, no word and no chat template", expected="something to add", do="name a token"
         )
     vet(base, asked, replace)
-    found = with_words(base, words) if words else Words(base, (), {})
+    found = with_words(base, words, leading_space) if words else Words(base, (), {})
     file = with_tokens(found.file, asked) if asked else found.file
     if chat_template:
         file = with_chat_template(file, chat_template, template_tokens or {})

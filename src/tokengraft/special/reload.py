@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoTokenizer
 from tokengraft.errors import CheckError
 from tokengraft.special.plan import Plan
 from tokengraft.special.weights import Header, weight_files
-from tokengraft.tokenizer import TokenizerFile
+from tokengraft.tokenizer import ExtendedTokenizer, TokenizerFile
 
 
 def check_reload(folder: Path, plan: Plan, rows: int) -> None:
@@ -30,6 +30,8 @@ def check_reload(folder: Path, plan: Plan, rows: int) -> None:
     for role, number in plan.role_ids.items():
         if getattr(auto, f"{role}_token_id") != number:
             _failed(f"{role}_token_id {getattr(auto, f'{role}_token_id')} of AutoTokenizer, not {number}")
+    if plan.extension is not None and plan.ids:
+        ExtendedTokenizer.load(folder, plan.base)
     config = AutoConfig.from_pretrained(folder).get_text_config()
     if config.vocab_size != rows:
         _failed(f"vocab_size {config.vocab_size} in config.json, and {rows} rows")

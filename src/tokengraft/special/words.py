@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from tokengraft.errors import TokengraftError, TokenizerError
 from tokengraft.special.tokenizer_edit import with_added
 from tokengraft.special.vetting import existing_id, refuse_text
-from tokengraft.tokenizer import NewToken, TokenizerFile, extend_from_counts, recognise
-from tokengraft.tokenizer.candidates import Demand, methods
+from tokengraft.tokenizer import NewToken, TokenizerFile, extend_tokenizer, recognise
 from tokengraft.tokenizer.families import Unsupported
+from tokengraft.tokenizer.tokens import ADDED
+from tokengraft.tokenizer.word_list import spaced
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Words:
     notes: tuple[str, ...] = ()
 
 
-def with_words(file: TokenizerFile, words: Sequence[str]) -> Words:
-    """The tokenizer in which each word is one token, alone and after a space.
+def with_words(file: TokenizerFile, words: Sequence[str], leading_space: str = "both") -> Words:
+    """The tokenizer in which each word is one token: alone and after a space, or `with` or `without` one only.
 
     A family with merges gets them appended: other text stays as it was, and decoding too. A word that merges cannot
     make, because the split pattern cuts it or the family has none, becomes an added token: that is found before the
@@ -38,10 +39,9 @@ def with_words(file: TokenizerFile, words: Sequence[str]) -> Words:
     asked = list(dict.fromkeys(words))
     for word in asked:
         _refuse(file, word)
-    joined, cut = _sorted_out(file, asked)
-    done = _by_merges(file, joined) if joined else Words(file, (), {})
-    rest = [*cut, *(word for word in joined if word not in done.whole)]
-    return _by_added_tokens(done, rest) if rest else done
+    done = _by_merges(file, asked, leading_space)
+    rest = [word for word in asked if not {word, f" {word}"} & set(done.whole)]
+    return _by_added_tokens(file, done, rest) if rest else done
 
 
 def _refuse(file: TokenizerFile, word: str) -> None:
@@ -55,43 +55,32 @@ def _refuse(file: TokenizerFile, word: str) -> None:
         )
 
 
-def _sorted_out(file: TokenizerFile, words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Words that merges can make, and the others."""
-    family = recognise(file)
-    if isinstance(family, Unsupported):
-        return [], list(words)
-    split = family.splitter()
-    whole = [word for word in words if len(split(word)) == 1]
-    return whole, [word for word in words if word not in whole]
-
-
-def _by_merges(file: TokenizerFile, words: Sequence[str]) -> Words:
-    family = recognise(file)
-    assert not isinstance(family, Unsupported)
-    split = family.splitter()
-    forms = [form for word in words for form in (" " + word, word)]
-    counts = {pretoken: 1 for form in forms for pretoken in split(form)}
+def _by_merges(file: TokenizerFile, words: Sequence[str], leading_space: str) -> Words:
+    if isinstance(recognise(file), Unsupported):
+        return Words(file, (), {})
+    forms = spaced(words, leading_space)
     pieces = sum(len(ids) for ids in file.encode(forms))
-    method = "words" if "words" in methods.names() else "continued-bpe"
     try:
-        extended = extend_from_counts(family, counts, Demand(pieces, min_count=1, words=tuple(forms)), method)
-    except TokengraftError as error:
+        extended = extend_tokenizer(
+            file, size=pieces, method="words", words=words, leading_space=leading_space, min_count=1, processes=1
+        )
+    except TokengraftError as error:  # no word among them that merges could make, or a promise that would not hold
         return Words(file, (), {}, notes=(f"merges could not be used: {error.found}",))
     whole = {form: ids[0] for form, ids in zip(forms, extended.encode(forms), strict=True) if len(ids) == 1}
     return Words(extended.file, extended.new_tokens, whole, merged=True)
 
 
-def _by_added_tokens(done: Words, words: Sequence[str]) -> Words:
+def _by_added_tokens(base: TokenizerFile, done: Words, words: Sequence[str]) -> Words:
     file = done.file
     # A form with a space before it would never match: to the library the space then has a letter on its left.
     forms = [word for word in words if existing_id(file, word) is None]
     made = with_added(file, forms, FLAGS, {})
     tokens = tuple(
         NewToken(
-            id=file.size + place, token=form, bytes=form.encode(), pieces=tuple(ids), merge=(ids[0], ids[-1]), count=1,
-            saved=0, score=0.0,
+            id=file.size + place, token=form, bytes=form.encode(), pieces=tuple(ids), merge=None, count=1, saved=0,
+            score=0.0, notes=(ADDED,),
         )
-        for place, (form, ids) in enumerate(zip(forms, file.encode(forms), strict=True))
+        for place, (form, ids) in enumerate(zip(forms, base.encode(forms), strict=True))
     )  # fmt: skip
     note = f"{', '.join(words)}: added tokens, found before text is split, where no letter or digit touches them"
     whole = {**done.whole, **{form: made.ids[form] for form in forms}}

@@ -82,9 +82,10 @@ class ExtendedTokenizer:
             RunFolderError: the folder cannot be written.
         """
         self.file.save(folder)
-        atomic.write_json(Path(folder) / RECORD, self._record())
+        atomic.write_json(Path(folder) / RECORD, self.record())
 
-    def _record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
+        """What is new, as plain values: the content of `tokengraft.json`."""
         return {
             "format": FORMAT,
             "method": self.method,
