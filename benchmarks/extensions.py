@@ -59,7 +59,7 @@ def main():
     print(text)
     if chosen.write:
         name = re.sub(r"\W+", "-", f"{hardware()['cpu']}-{hardware()['cores']}-cores").lower()
-        question = "tokenizers-speed" if chosen.speed else "tokenizers"
+        question = "extensions-speed" if chosen.speed else "extensions"
         Path(__file__).with_name(f"{question}.{name}.{datetime.date.today()}.md").write_text(text)
 
 

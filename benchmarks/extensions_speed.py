@@ -1,6 +1,6 @@
 """The speed of each part of an extension on a large corpus, beside a plain implementation and the library's trainer.
 
-CPU seconds of one core; run it by `tokenizers.py --speed` with RAYON_NUM_THREADS=1. The corpus is JSON Lines with a
+CPU seconds of one core; run it by `extensions.py --speed` with RAYON_NUM_THREADS=1. The corpus is JSON Lines with a
 field `text`. Merges are checked equal.
 """
 

@@ -1,8 +1,8 @@
 """The study behind docs/study.md: every start and every objective on one model, seeds and equal steps.
 
-    python -P benchmarks/study.py objectives --out DIR      # what teaches the rows
-    python -P benchmarks/study.py starts --out DIR          # what they begin as
-    python -P benchmarks/study.py time --out DIR            # the leading objectives at equal CPU time
+    python benchmarks/study.py objectives --out DIR      # what teaches the rows
+    python benchmarks/study.py starts --out DIR          # what they begin as
+    python benchmarks/study.py time --out DIR            # the leading objectives at equal CPU time
 
 `--config FILE` writes the settings instead, for `tokengraft compare FILE`. A stopped study goes on with the same
 command. `--steps`, `--seeds`, `--bytes` make it larger; `--donor` adds the two starts that carry rows over from another

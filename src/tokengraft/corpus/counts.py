@@ -98,12 +98,16 @@ class Counting:
 
 def count_batch(split: Split, max_per_document: int, texts: Iterable[str]) -> Counts:
     """Capped counts of a few texts, in the order of first occurrence."""
-    total: Counts = {}
+    total: Counter[str] = Counter()
+    known = total.get
     tally = split.tally if isinstance(split, Tallies) else lambda text: Counter(split(text))
     for text in texts:
-        for pretoken, count in tally(text).items():
-            total[pretoken] = total.get(pretoken, 0) + (count if count < max_per_document else max_per_document)
-    return total
+        counts = tally(text)
+        total.update(counts.keys())  # one for each, without a step of the interpreter for each
+        for pretoken, count in counts.items():
+            if count > 1 < max_per_document:
+                total[pretoken] = known(pretoken, 0) + min(count, max_per_document) - 1
+    return dict(total)
 
 
 def _add(total: Counts, counts: Counts) -> None:
