@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tokengraft.errors import ConfigError, TokenizerError
@@ -81,6 +81,7 @@ JSON = st.recursive(
 
 
 @given(new=JSON, old=JSON)
+@example(new=[0], old=[None, False])
 def test_every_difference_leads_back(new, old):
     way = json.loads(json.dumps(difference(new, old)))
     assert json.dumps(restored(new, way)) == json.dumps(old)

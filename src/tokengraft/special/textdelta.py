@@ -24,10 +24,10 @@ def difference(new: Any, old: Any) -> dict[str, Any]:
         gone = [key for key in new if key not in old]
         if [key for key in new if key in old] == list(old):
             return {name: value for name, value in (("in", inside), ("drop", gone)) if value}
-    if isinstance(new, list) and isinstance(old, list) and new != old:
-        front = next((i for i, (a, b) in enumerate(zip(new, old, strict=False)) if a != b), min(len(new), len(old)))
-        most = min(len(new), len(old)) - front
-        back = next((i for i in range(most) if new[-1 - i] != old[-1 - i]), most)
+    if isinstance(new, list) and isinstance(old, list) and not _same(new, old):
+        least = min(len(new), len(old))
+        front = next((i for i in range(least) if not _same(new[i], old[i])), least)
+        back = next((i for i in range(least - front) if not _same(new[-1 - i], old[-1 - i])), least - front)
         return {"front": front, "back": back, "between": old[front : len(old) - back]}
     return SAME if _same(new, old) else {"is": old}
 
@@ -87,7 +87,7 @@ def _manner(text: str) -> dict[str, Any]:
 
 def _same(new: Any, old: Any) -> bool:
     # 1 == True == 1.0 in Python, and not in a file.
-    return new == old and json.dumps(new) == json.dumps(old)
+    return new == old and (isinstance(new, str) or json.dumps(new) == json.dumps(old))
 
 
 def _print(data: bytes) -> str:
