@@ -42,11 +42,12 @@ def applied(before: Any, change: dict[str, Any]) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal, and written alike: 1, 1.0 and True are three values, and members have their order."""
+    """Equal, and written alike: 1, 1.0 and True are three values, 0.0 and -0.0 two, and members have their order."""
     if type(one) is not type(other):
         return False
     if isinstance(one, dict):
         return list(one) == list(other) and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list):
         return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
+    # A NaN is not equal to itself, and 0.0 is equal to -0.0; what is written decides for both.
+    return repr(one) == repr(other) if isinstance(one, float) else bool(one == other)
