@@ -149,12 +149,23 @@ class DistillConfig:
     snippet: int | None = None
     """Train on stretches of so many base tokens around new tokens (Token Distillation: 50); None: on whole windows."""
     snippets_per_token: int = 100
-    """Stretches for the sake of one new token, at most."""
+    """Stretches for the sake of one new token, at most; windows around new tokens as well."""
+    windows: str = "documents"
+    """`documents`: text as it is; `around`: short windows around new tokens, each getting its share. The head then
+    learns from whole text."""
+    window_before: int = 16
+    """Base tokens before a new token, of windows around them."""
+    window_after: int = 32
+    """Base tokens behind it."""
+    window_minimum: int = 8
+    """A new token that lies in fewer windows is read again until it has so many."""
     generated: int = 0
     """Texts that the model writes itself for each new token, in place of the corpus (with a `snippet` as their length,
     else 50 base tokens); 0: the corpus."""
     head_objective: str = "ce"
-    """Of the head rows: `ce`, `chain-rule`, or any share between: `0.5*ce + 0.5*chain-rule`."""
+    """Of the head rows: `ce`, `chain-rule`, or any share between: `0.5*ce + 0.5*chain-rule`. `none`: they rest in the
+    steps and are left to the closing fit. While a `first_objective` ends behind an early layer, they rest in any case.
+    """
     temperature: float = 1.0
     rate_inputs: float = 0.15
     rate_head: float = 0.1
@@ -173,6 +184,24 @@ class DistillConfig:
     refit_iterations: int = 20
     refit_ridge: float = 1e-2
     """Price of a mean squared change of 1 in a token's logit, in half nats: larger keeps rows where they were."""
+    refit_objective: str | None = None
+    """What the fit is taken of; None: `head_objective`, and `ce` where that is `none`."""
+    share_prefix: bool = True
+    """The student's pass begins at its first new token, behind the teacher's keys and values, where the model can."""
+    teacher_cache: str = "auto"
+    """The teacher's answers on disk: `states` (exact), `top-k` (small), `none`; `auto`: states from two epochs on."""
+    teacher_cache_dir: str | None = None
+    """Folder that keeps them for other runs; None: the run's folder, for the time of the phase."""
+    teacher_cache_gib: float = 4.0
+    """Largest cache; a larger one is not begun, and the teacher is read in every step."""
+    teacher_top: int = 64
+    """Logits that `top-k` keeps of each position; all others are one event."""
+    compute_dtype: str = "model"
+    """`model`: what the weights are loaded in; `bfloat16`: a copy of the frozen base in bfloat16. Rows are float32."""
+    gradient_checkpointing: bool = False
+    """Compute a block's activations a second time in the backward pass: less memory, a third more time."""
+    memory_gib: float | None = None
+    """Memory that a pass may take beside the model; None: a pass is as large as a step."""
     chunk: int = 256
     """Positions whose logits exist at one time."""
     checkpoint_every: int = 25

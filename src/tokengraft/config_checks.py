@@ -62,6 +62,17 @@ RULES = {
     "distill.position_decay": ABOVE_0,
     "distill.snippet": Rule(lambda value: value >= SHORTEST_WINDOW, f"{SHORTEST_WINDOW} or more"),
     "distill.snippets_per_token": FROM_1,
+    "distill.windows": Rule(lambda value: value in {"documents", "around"}, "documents or around"),
+    "distill.window_before": FROM_0,
+    "distill.window_after": FROM_1,
+    "distill.window_minimum": FROM_0,
+    "distill.teacher_cache": Rule(
+        lambda value: value in {"auto", "states", "top-k", "none"}, "auto, states, top-k or none"
+    ),
+    "distill.teacher_cache_gib": ABOVE_0,
+    "distill.teacher_top": FROM_1,
+    "distill.compute_dtype": Rule(lambda value: value in {"model", "bfloat16"}, "model or bfloat16"),
+    "distill.memory_gib": ABOVE_0,
     "distill.generated": FROM_0,
     "distill.temperature": ABOVE_0,
     "distill.rate_inputs": ABOVE_0,

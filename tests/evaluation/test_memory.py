@@ -10,7 +10,7 @@ from tokengraft.config import DistillConfig
 from tokengraft.errors import DeviceError
 from tokengraft.evaluation.memory import peak_memory
 from tokengraft.evaluation.step_memory import Case, compare_memory
-from tokengraft.phases.rows import training_windows
+from tokengraft.phases.texts import training_windows
 
 MIB = 2**20
 WORK = """

@@ -8,7 +8,8 @@ import torch
 from tokengraft.config import DistillConfig
 from tokengraft.evaluation.plain import plain_losses, plain_optimizer, plain_step
 from tokengraft.model import find_tables
-from tokengraft.phases.rows import RowsPhase, training_windows
+from tokengraft.phases.rows import RowsPhase
+from tokengraft.phases.texts import training_windows
 from tokengraft.training.batches import pair
 
 NEW = slice(300, 330)

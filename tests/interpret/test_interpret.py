@@ -8,7 +8,7 @@ from tokengraft.evaluation.reader import Reader
 from tokengraft.init import initialise
 from tokengraft.interpret import geometry, logit_lens, neighbours, piece_cosines, substitution
 from tokengraft.model import find_tables, grow
-from tokengraft.phases.rows import training_windows
+from tokengraft.phases.texts import training_windows
 
 
 @pytest.mark.parametrize(("method", "place"), [("first-subtoken", "first"), ("last-subtoken", "last")])

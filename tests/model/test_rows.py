@@ -12,7 +12,8 @@ from tokengraft.config import DistillConfig
 from tokengraft.init import initialise
 from tokengraft.model import NewRows, find_tables, grow
 from tokengraft.model.rows import Composed
-from tokengraft.phases.rows import RowsPhase, distill, training_windows
+from tokengraft.phases.rows import RowsPhase, distill
+from tokengraft.phases.texts import training_windows
 
 BASE, SIZE, ROWS = 300, 330, 347
 

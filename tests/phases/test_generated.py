@@ -7,7 +7,8 @@ from tokengraft.errors import CorpusError
 from tokengraft.init import initialise
 from tokengraft.model import NewRows, grow
 from tokengraft.phases.generated import generated_windows
-from tokengraft.phases.rows import distill, taught_windows, training_windows
+from tokengraft.phases.rows import distill
+from tokengraft.phases.texts import taught_windows, training_windows
 
 SETTINGS = DistillConfig(max_length=48, tokens_per_step=400, steps=2, refit_positions=0)
 

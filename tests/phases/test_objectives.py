@@ -19,7 +19,8 @@ from tokengraft.phases.anchors import anchors
 from tokengraft.phases.head import FitPlan, refit_head
 from tokengraft.phases.objectives import position_weights
 from tokengraft.phases.pieces import piece_tree
-from tokengraft.phases.rows import RowsPhase, check_objectives, distill, pieces_of, training_windows
+from tokengraft.phases.rows import RowsPhase, check_objectives, distill
+from tokengraft.phases.texts import pieces_of, training_windows
 
 SETTINGS = DistillConfig(max_length=48, chunk=7, tokens_per_step=400, refit_positions=0)
 

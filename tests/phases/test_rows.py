@@ -11,7 +11,8 @@ from tokengraft.init import initialise
 from tokengraft.model import NewRows, find_tables, grow
 from tokengraft.model.tables import same_bits
 from tokengraft.phases import rows as rows_phase
-from tokengraft.phases.rows import RowsPhase, training_windows
+from tokengraft.phases.rows import RowsPhase
+from tokengraft.phases.texts import training_windows
 from tokengraft.training.loop import Journal
 
 SETTINGS = DistillConfig(steps=12, tokens_per_step=256, max_length=48, chunk=7, checkpoint_every=5)

@@ -16,7 +16,7 @@ from tokengraft.interpret.lens import logit_lens
 from tokengraft.interpret.neighbours import neighbours
 from tokengraft.interpret.substitution import substitution
 from tokengraft.model import find_tables, load_model
-from tokengraft.phases.rows import training_windows
+from tokengraft.phases.texts import training_windows
 from tokengraft.tokenizer import ExtendedTokenizer
 from tokengraft.tokenizer.tokens import shown
 

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tokengraft.losses.top_teacher import TopTeacher
 from tokengraft.registry import Registry
 
 NO_TARGET = -100
@@ -27,8 +28,8 @@ class InputChunk:
     """The student's logits over the base vocabulary; may be overwritten."""
     new: Float[Tensor, "positions new"]
     """Its logits of the new tokens; may be overwritten."""
-    teacher: Float[Tensor, "positions base"] | None
-    """The teacher's logits; may be overwritten. None where no objective needs a teacher."""
+    teacher: Float[Tensor, "positions base"] | TopTeacher | None
+    """The teacher's logits, or the largest of them; may be overwritten. None where no objective needs a teacher."""
     targets: Int[Tensor, " positions"]
     """The next extended id, or −100."""
     temperature: float = 1.0
@@ -75,11 +76,15 @@ StateObjective: TypeAlias = Callable[
 TEACHER = "teacher"
 """What an objective needs that compares with the model reading its own tokenization."""
 
+NEW = "new logits"
+"""What an objective of the input rows needs that looks at the student's logits of new tokens; else it gets none."""
+
 input_objectives: Registry[InputObjective] = Registry("objective", "tokengraft.losses")
 head_objectives: Registry[HeadObjective] = Registry("head objective", "tokengraft.losses")
 state_objectives: Registry[StateObjective] = Registry("objective", "tokengraft.losses")
 
 __all__ = [
+    "NEW",
     "NO_TARGET",
     "TEACHER",
     "HeadChunk",

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tokengraft.losses import HeadChunk, InputChunk, head_objectives, input_objectives
+from tokengraft.losses import NEW, HeadChunk, InputChunk, head_objectives, input_objectives
 
 
 @head_objectives.register("ce", paper="next-token cross-entropy; only the new columns carry gradient")
@@ -25,7 +25,7 @@ def ce(chunk: HeadChunk) -> tuple[Float[Tensor, " positions"], Float[Tensor, "po
     return loss, gradient.mul_(real[:, None])
 
 
-@input_objectives.register("ce", paper="next-token cross-entropy; the thesis' second objective")
+@input_objectives.register("ce", paper="next-token cross-entropy; the thesis' second objective", needs=(NEW,))
 def input_ce(
     chunk: InputChunk,
 ) -> tuple[Float[Tensor, " positions"], Float[Tensor, "positions base"], Float[Tensor, "positions new"]]:

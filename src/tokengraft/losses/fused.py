@@ -16,6 +16,7 @@ from torch import Tensor
 from tokengraft.losses import HeadChunk, HeadObjective, InputChunk, InputObjective
 from tokengraft.losses.fused_head import Head
 from tokengraft.losses.soft_targets import SoftTargets
+from tokengraft.losses.top_teacher import TopTeacher
 
 __all__ = ["Head", "Objectives", "Targets", "fused_loss"]
 
@@ -28,7 +29,7 @@ class Targets:
     token both passes are the same).
     """
 
-    teacher: Float[Tensor, "positions d"] | None
+    teacher: Float[Tensor, "positions d"] | TopTeacher | None
     ids: Int[Tensor, " positions"]
     input_weight: float
     head_weight: float
@@ -43,9 +44,12 @@ class Objectives:
     """Those of the input rows, that of the head, the temperature of the first, and positions worked on at a time."""
 
     inputs: Sequence[InputObjective]
-    head: HeadObjective
+    head: HeadObjective | None
+    """None: the head rests."""
     temperature: float = 1.0
     chunk: int = 256
+    new: bool = True
+    """Whether an objective of the input rows asks for the logits of the new tokens."""
 
 
 def fused_loss(
@@ -70,6 +74,9 @@ class _Fused(torch.autograd.Function):
         chunk = work.objectives.chunk
         for start in range(0, len(hidden), chunk):
             work.add(slice(start, min(len(hidden), start + chunk)))
+        for gradient in (work.head_gradient, work.bias_gradient):
+            if gradient is not None:
+                gradient.mul_(work.targets.head_weight)
         ctx.save_for_backward(*work.hidden_gradients, work.head_gradient, work.bias_gradient)
         ctx.shape, ctx.dtype = hidden.shape, hidden.dtype
         return work.input_totals, work.head_total[0]
@@ -120,33 +127,47 @@ class _Work:
         """Adds one chunk. The head comes first: the input objectives may overwrite the student's logits."""
         states = self.hidden[where].to(self.head.weight.dtype)
         old = self.head.projection.logits(states, self.head.weight, self.head.bias)
-        new = self.head.projection.logits(states, self.new_head.to(states.dtype), self.new_bias)
         learns = bool(self.objectives.inputs) and self.targets.input_weight > 0
+        new = self._new(states, learns=learns)
         teacher = self._logits(self.targets.teacher, where)
-        self._add_head(where, states, old, new.clone() if learns else new, teacher)
+        if self.objectives.head is not None:
+            self._add_head(self.objectives.head, where, states, old, new.clone() if learns else new, teacher)
         if learns:
             self._add_inputs(where, old, new, teacher)
 
-    def _logits(self, states: Tensor | None, where: slice) -> Tensor | None:
-        head = self.head
-        return None if states is None else head.projection.logits(states[where], head.weight, head.bias)
+    def _new(self, states: Tensor, *, learns: bool) -> Tensor:
+        """Logits of the new tokens; none where nobody asks for them."""
+        if self.objectives.head is None and not (learns and self.objectives.new):
+            return states.new_empty((len(states), 0), dtype=torch.float32)
+        return self.head.projection.logits(states, self.new_head.to(states.dtype), self.new_bias)
 
-    def _add_head(self, where: slice, states: Tensor, old: Tensor, new: Tensor, teacher: Tensor | None) -> None:
+    def _logits(self, states: Tensor | TopTeacher | None, where: slice) -> Tensor | TopTeacher | None:
+        if states is None:
+            return None
+        if isinstance(states, TopTeacher):
+            return states.at(where)
+        return self.head.projection.logits(states[where], self.head.weight, self.head.bias)
+
+    def _add_head(
+        self, objective: HeadObjective, where: slice, states: Tensor, old: Tensor, new: Tensor,
+        teacher: Tensor | TopTeacher | None,
+    ) -> None:  # fmt: skip
         weight, projection, soft = self.targets.head_weight, self.head.projection, self.targets.soft
         # The gradient through a soft cap needs the logits, which the objective may overwrite.
         kept = new if projection.cap is None else new.clone()
         chunk = HeadChunk(old, new, self.targets.ids[where])
         if soft is not None:
             own = teacher if soft.states is self.targets.teacher else self._logits(soft.states, where)
+            assert not isinstance(own, TopTeacher), "soft targets are made of states"
             chunk.soft, chunk.soft_old = soft.at(where, old if own is None else own, old)
-        loss, gradient = self.objectives.head(chunk)
-        gradient = projection.raw_gradient(gradient, kept).mul_(weight)
+        loss, gradient = objective(chunk)
+        gradient = projection.raw_gradient(gradient, kept)
         self.head_total.add_(loss.sum() * weight)
-        self.head_gradient.addmm_(gradient.T, states.float())
+        self.head_gradient.add_(_turned(gradient, states))
         if self.bias_gradient is not None:
             self.bias_gradient.add_(gradient.sum(0))
 
-    def _add_inputs(self, where: slice, old: Tensor, new: Tensor, teacher: Tensor | None) -> None:
+    def _add_inputs(self, where: slice, old: Tensor, new: Tensor, teacher: Tensor | TopTeacher | None) -> None:
         last = len(self.objectives.inputs) - 1
         for place, objective in enumerate(self.objectives.inputs):
             chunk = InputChunk(old, new, teacher, self.targets.ids[where], self.objectives.temperature)
@@ -165,7 +186,14 @@ class _Work:
         self.input_totals[place] += (loss * scale).sum()
         for gradient, logits, rows in zip(gradients, kept, (table, self.new_head), strict=True):
             if gradient is not None:
-                raw = projection.raw_gradient(gradient, logits).mul_(scale[:, None])
-                self.hidden_gradients[place][where] += (raw.to(table.dtype) @ rows.to(table.dtype)).to(
-                    self.hidden.dtype
-                )
+                raw = projection.raw_gradient(gradient, logits)
+                # Scaled behind the product: d numbers a position in place of V, and none too small for float16 before.
+                turned = (raw.to(table.dtype) @ rows.to(table.dtype)) * scale[:, None]
+                self.hidden_gradients[place][where] += turned.to(self.hidden.dtype)
+
+
+def _turned(gradient: Float[Tensor, "positions new"], states: Float[Tensor, "positions d"]) -> Float[Tensor, "new d"]:
+    """Gradient at the rows from that at their logits: operands as narrow as the table, float16 apart, which is too."""
+    if states.dtype == torch.float16:
+        states = states.float()
+    return (gradient.T.to(states.dtype) @ states).float()

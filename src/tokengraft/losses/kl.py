@@ -1,9 +1,11 @@
 """Forward KL over the base vocabulary."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from tokengraft.losses import TEACHER, InputChunk, input_objectives
+from tokengraft.losses.top_teacher import TopTeacher
 
 
 @input_objectives.register("kl", paper="Hinton et al. 2015, eq. 2, on the base vocabulary", needs=(TEACHER,))
@@ -11,9 +13,9 @@ def kl(chunk: InputChunk) -> tuple[Float[Tensor, " positions"], Float[Tensor, "p
     """KL(P ‖ Q) in nats: P the teacher, Q the student, both over the base vocabulary and renormalised.
 
     The gradient at the student's logits is (q − p) / temperature. It is not multiplied by temperature², so a change of
-    temperature changes the scale of the loss.
+    temperature changes the scale of the loss. Of a teacher of which only the largest logits are kept, all others are
+    one event: see `losses.top_teacher`.
 
-    >>> import torch
     >>> zeros = torch.zeros(1, 2)
     >>> loss, gradient, _ = kl(InputChunk(zeros.clone(), zeros, zeros.clone(), torch.tensor([0])))
     >>> loss.item(), gradient.tolist()
@@ -22,10 +24,16 @@ def kl(chunk: InputChunk) -> tuple[Float[Tensor, " positions"], Float[Tensor, "p
     student, teacher, temperature = chunk.old, chunk.teacher, chunk.temperature
     assert teacher is not None
     if temperature != 1:
-        student, teacher = student.div_(temperature), teacher.div_(temperature)
-    log_q = student.sub_(student.logsumexp(1, keepdim=True))
-    log_p = teacher.sub_(teacher.logsumexp(1, keepdim=True))
+        student = student.div_(temperature)
+    loss, gradient = teacher.divergence(student) if isinstance(teacher, TopTeacher) else _whole(teacher, chunk)
+    return loss, gradient if temperature == 1 else gradient.div_(temperature), None
+
+
+def _whole(teacher: Float[Tensor, "positions base"], chunk: InputChunk) -> tuple[Tensor, Tensor]:
+    if chunk.temperature != 1:
+        teacher = teacher.div_(chunk.temperature)
+    # torch's own log-softmax is one pass where a log-sum and a subtraction are three: half the time on a CPU.
+    log_q, log_p = torch.log_softmax(chunk.old, 1), torch.log_softmax(teacher, 1)
     p = log_p.exp()
     loss = log_p.sub_(log_q).mul_(p).sum(1)
-    gradient = log_q.exp_().sub_(p)
-    return loss, gradient if temperature == 1 else gradient.div_(temperature), None
+    return loss, log_q.exp_().sub_(p)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tokengraft.errors import ConfigError
 from tokengraft.losses import (
+    NEW,
     TEACHER,
     HeadChunk,
     HeadObjective,
@@ -115,6 +116,16 @@ class InputMixture:
         """Whether an objective of logits compares with the teacher's."""
         return any(TEACHER in input_objectives.entry(term.name).needs for term, _ in self.logits)
 
+    @property
+    def logits_need_new(self) -> bool:
+        """Whether an objective of logits looks at those of new tokens."""
+        return any(NEW in input_objectives.entry(term.name).needs for term, _ in self.logits)
+
+    @property
+    def automatic(self) -> bool:
+        """Whether a weight depends on the losses of the whole step."""
+        return any(term.weight is None for term in self.terms)
+
     def combine(self, losses: Float[Tensor, " terms"]) -> Float[Tensor, ""]:
         """The weighted sum. An automatic weight is (sum of the others) / (this loss), taken as a constant.
 
@@ -130,9 +141,13 @@ class InputMixture:
         return total
 
 
+REST = "none"
+"""The head rests: its rows are left to the closing fit, or to the rows of the input table that they share."""
+
+
 @dataclass(frozen=True, slots=True)
 class HeadMixture:
-    """Objectives of the head rows, their weights adding up to 1."""
+    """Objectives of the head rows, their weights adding up to 1; none: the head rests."""
 
     parts: tuple[tuple[float, str, HeadObjective], ...]
 
@@ -140,14 +155,23 @@ class HeadMixture:
     def of(cls, text: str, setting: str = "distill.head_objective") -> "HeadMixture":
         """The sum that a setting describes; `0.25*ce + 0.75*chain-rule` and `ce + 3*chain-rule` are the same.
 
+        `none` is no objective: the head rests.
+
         Raises:
             ConfigError: there is no such objective, or the text is no sum of them.
         """
+        if text.strip() == REST:
+            return cls(())
         terms = parse_mixture(text, setting)
         if any(term.weight is None or term.layer is not None for term in terms):
             raise _refusal(text, setting)
         total = sum(term.weight or 0.0 for term in terms)
         return cls(tuple(((term.weight or 0.0) / total, term.name, head_objectives.get(term.name)) for term in terms))
+
+    @property
+    def rests(self) -> bool:
+        """Whether the head learns nothing in the steps."""
+        return not self.parts
 
     @property
     def label(self) -> str:

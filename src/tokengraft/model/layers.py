@@ -48,11 +48,12 @@ def layer_number(model: Any, layer: int) -> int:
 
 
 def states_by_layer(
-    model: Any, embedded: Float[Tensor, "rows width d"], layers: Collection[int], *, final: bool = True
+    model: Any, embedded: Float[Tensor, "rows width d"], layers: Collection[int], *, final: bool = True, **others: Any
 ) -> dict[int, Float[Tensor, "rows width d"]]:
     """Hidden states by number: those asked for, and what the head reads under the number of blocks.
 
-    Without `final`, and where it is not asked for, the pass ends behind the last block that is.
+    Without `final`, and where it is not asked for, the pass ends behind the last block that is. `others` are handed to
+    the model.
     """
     blocks = find_blocks(model)
     wanted = {number for number in layers if number < len(blocks)}
@@ -69,7 +70,7 @@ def states_by_layer(
 
     hooks = [blocks[number - 1].register_forward_hook(keep(number)) for number in wanted]
     try:
-        found[len(blocks)] = model.base_model(inputs_embeds=embedded, use_cache=False).last_hidden_state
+        found[len(blocks)] = model.base_model(inputs_embeds=embedded, use_cache=False, **others).last_hidden_state
     except _ReachedError:
         pass
     finally:

@@ -111,9 +111,9 @@ class Composed:
             learned = learned * self._scale
         return vectors.masked_scatter(new[..., None], learned.to(vectors.dtype))
 
-    def hidden(self, ids: Int[Tensor, "rows width"]) -> Float[Tensor, "rows width d"]:
-        """Final hidden states, what the head reads, of rows padded on the right.
+    def hidden(self, ids: Int[Tensor, "rows width"], **others: Any) -> Float[Tensor, "rows width d"]:
+        """Final hidden states, what the head reads, of rows padded on the right. `others` are handed to the model.
 
         No mask is passed: attention is causal, so no real position can see the padding behind it.
         """
-        return self.model.base_model(inputs_embeds=self.embed(ids), use_cache=False).last_hidden_state
+        return self.model.base_model(inputs_embeds=self.embed(ids), use_cache=False, **others).last_hidden_state

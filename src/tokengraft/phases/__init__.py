@@ -6,7 +6,8 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
-from tokengraft.phases.rows import RowsPhase, distill, training_windows
+from tokengraft.phases.rows import RowsPhase, distill
+from tokengraft.phases.texts import training_windows
 from tokengraft.registry import Registry
 
 if TYPE_CHECKING:

@@ -1,9 +1,9 @@
 """What a batch of windows is worth to the rows: objectives of logits, of hidden states, and the head's."""
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -14,10 +14,13 @@ from tokengraft.config import DistillConfig
 from tokengraft.losses.fused import Head, Objectives, Targets, fused_loss
 from tokengraft.losses.mixture import HeadMixture, InputMixture
 from tokengraft.losses.soft_targets import PieceTree, SoftTargets, follow
-from tokengraft.model.layers import layer_number, states_by_layer
+from tokengraft.losses.top_teacher import TopTeacher
+from tokengraft.model.layers import layer_number
 from tokengraft.model.rows import Composed
 from tokengraft.phases.anchors import anchors
+from tokengraft.phases.passes import Depth, Passes, Read, Reader, Whole, before_in_teacher
 from tokengraft.training.batches import PairedBatch, pair
+from tokengraft.training.profile import part
 from tokengraft.training.windows import Window
 
 Losses = tuple[Float[Tensor, " terms"], Float[Tensor, ""]]
@@ -38,6 +41,10 @@ class Scales:
         """Those of the windows of one step."""
         compared = sum(float(position_weights(window, base_size, decay).sum()) for window in windows)
         return cls(max(compared, 1e-9), max(1, sum(len(window.student) - 1 for window in windows)))
+
+
+Taken: TypeAlias = Callable[[Sequence[Window], Scales], list[Losses]]
+"""Windows → their losses."""
 
 
 def position_weights(window: Window, base_size: int, decay: float | None) -> Float[np.ndarray, " positions"]:
@@ -63,6 +70,28 @@ class Comparison:
     settings: DistillConfig
     tree: PieceTree | None
     """Pieces of the new tokens; None where no objective of the head asks for the teacher's probabilities."""
+    passes: Passes | None = None
+    """How both tokenizations are read; None: each from the beginning."""
+    layers: frozenset[int] = field(init=False)
+    """Layers whose states are compared, counted from the embeddings."""
+    last: int = field(init=False)
+    """The number of what the head reads."""
+
+    def __post_init__(self) -> None:
+        model = self.composed.model
+        object.__setattr__(self, "layers", frozenset(layer_number(model, layer) for layer in self.inputs.layers))
+        object.__setattr__(self, "last", model.config.get_text_config().num_hidden_layers)
+
+    @property
+    def depth(self) -> Depth:
+        """How far the passes have to go."""
+        whole = bool(self.inputs.logits) or not self.heads.rests
+        return Depth(self.layers, whole, self.inputs.logits_need_teacher or self.tree is not None)
+
+    @property
+    def reader(self) -> Reader:
+        """What runs a pass for these objectives."""
+        return Reader(self.composed, self.layers, self.last)
 
     def zeros(self) -> Losses:
         """The losses of no windows."""
@@ -77,54 +106,53 @@ class Comparison:
             anchor = anchors.get(self.settings.anchor)
             moved = [dataclasses.replace(window, ends=anchor(window)) for window in windows]
             anchored = pair(moved).to(self.composed.model.device)
-        student = self._states(truly.student)
-        teacher = self._teacher(truly)
-        final, soft = max(student), {}
-        if self.tree is not None:
-            soft = self._soft(truly, windows, teacher[final].flatten(0, 1))
-        weights = self._weights(windows)
-        return [
-            self._compared(anchored, student, teacher, scales, soft.get("compared"), weights),
-            # Before a row's first new token both passes are the same: there is nothing to teach the input rows.
-            self._alone(
-                student[final].detach().flatten(0, 1)[truly.before], truly.before_targets, scales, soft.get("before")
-            ),
-        ]
+        read = (self.passes or Whole(self.reader, self.depth)).read(truly, windows)
+        with part("losses"):
+            soft = {} if self.tree is None else self._soft(truly, windows, read.teacher[self.last])
+            losses = [self._compared(anchored, read, scales, soft.get("compared"), self._weights(windows))]
+            if not self.heads.rests and read.before is not None:
+                # Before a row's first new token both passes are the same: the input rows have nothing to learn there.
+                losses.append(self._alone(read.before, truly.before_targets, scales, soft.get("before")))
+        return losses
 
-    def plain(self, windows: Sequence[Window], scales: Scales) -> Losses:
+    def plain(self, windows: Sequence[Window], scales: Scales) -> list[Losses]:
         """Losses of windows without new tokens: the head alone learns there, from one pass without a graph."""
         batch = pair(windows).to(self.composed.model.device)
-        with torch.no_grad():
+        with torch.no_grad(), part("student"):
             hidden = self.composed.hidden(batch.student).flatten(0, 1)
-        soft = None if self.tree is None else self._soft(batch, windows, hidden)["before"]
-        return self._alone(hidden[batch.before], batch.before_targets, scales, soft)
+        with part("losses"):
+            soft = None if self.tree is None else self._soft(batch, windows, hidden)["before"]
+            return [self._alone(hidden[batch.before], batch.before_targets, scales, soft)]
 
     def _compared(
-        self, batch: PairedBatch, student: dict[int, Tensor], teacher: dict[int, Tensor], scales: Scales,
-        soft: SoftTargets | None, weights: Tensor | None,
-    ) -> Losses:  # fmt: skip
-        final = max(student)
-        hidden = student[final].flatten(0, 1)[batch.compared]
-        # Where no objective asks for its logits, the last state has no gradient: backward begins at the layer compared.
-        hidden = hidden if self.inputs.logits else hidden.detach()
-        there = None
-        if self.inputs.logits_need_teacher:
-            there = teacher[final].flatten(0, 1)[batch.compared_teacher]
-            if soft is not None and self.settings.anchor == "boundary":
+        self, batch: PairedBatch, read: Read, scales: Scales, soft: SoftTargets | None, weights: Tensor | None
+    ) -> Losses:
+        of_logits, head = self.zeros()
+        of_logits = of_logits[: len(self.inputs.logits)]
+        if self.last in read.student:
+            hidden = read.student[self.last]
+            # Where no objective asks for its logits, the last state has no gradient: backward begins at the layer
+            # compared.
+            hidden = hidden if self.inputs.logits else hidden.detach()
+            there = self._teacher_there(batch, read)
+            if soft is not None and self.settings.anchor == "boundary" and isinstance(there, Tensor):
                 soft = dataclasses.replace(soft, states=there)
-        targets = Targets(there, batch.compared_targets, 1 / scales.compared, 1 / scales.predicted, weights, soft)
-        of_logits, head = self._fused(hidden, targets, [function for _, function in self.inputs.logits])
-        of_states = [self._state(term.layer, function, batch, student, teacher, scales, weights)
+            targets = Targets(there, batch.compared_targets, 1 / scales.compared, 1 / scales.predicted, weights, soft)
+            of_logits, head = self._fused(hidden, targets, [function for _, function in self.inputs.logits])
+        of_states = [self._state(term.layer, function, batch, read, scales, weights)
                      for term, function in self.inputs.states]  # fmt: skip
         return torch.cat([of_logits, torch.stack(of_states)]) if of_states else of_logits, head
 
+    def _teacher_there(self, batch: PairedBatch, read: Read) -> Tensor | TopTeacher | None:
+        if not self.inputs.logits_need_teacher:
+            return None
+        return read.teacher[self.last][batch.compared_teacher] if read.top is None else read.top
+
     def _state(
-        self, layer: int | None, function: Any, batch: PairedBatch, student: dict[int, Tensor],
-        teacher: dict[int, Tensor], scales: Scales, weights: Tensor | None,
-    ) -> Tensor:  # fmt: skip
+        self, layer: int | None, function: Any, batch: PairedBatch, read: Read, scales: Scales, weights: Tensor | None
+    ) -> Tensor:
         number = layer_number(self.composed.model, -1 if layer is None else layer)
-        ours = student[number].flatten(0, 1)[batch.compared]
-        loss = function(ours, teacher[number].flatten(0, 1)[batch.compared_teacher])
+        loss = function(read.student[number], read.teacher[number][batch.compared_teacher])
         return (loss if weights is None else loss * weights).sum() / scales.compared
 
     def _alone(self, hidden: Tensor, ids: Tensor, scales: Scales, soft: SoftTargets | None) -> Losses:
@@ -132,36 +160,18 @@ class Comparison:
         return self.zeros()[0], head
 
     def _fused(self, hidden: Tensor, targets: Targets, inputs: Sequence[Any]) -> Losses:
-        objectives = Objectives(inputs, self.heads, self.settings.temperature, self.settings.chunk)
+        heads = None if self.heads.rests else self.heads
+        new, chosen = self.inputs.logits_need_new, self.settings
+        objectives = Objectives(inputs, heads, chosen.temperature, chosen.chunk, new)
         return fused_loss(hidden, self.composed.rows.head, self.composed.rows.bias, self.head, targets, objectives)
-
-    def _numbers(self) -> set[int]:
-        return {layer_number(self.composed.model, layer) for layer in self.inputs.layers}
-
-    def _states(self, ids: Tensor) -> dict[int, Tensor]:
-        if self.inputs.states:
-            return states_by_layer(self.composed.model, self.composed.embed(ids), self._numbers())
-        return {1: self.composed.hidden(ids)}
-
-    @torch.no_grad()
-    def _teacher(self, batch: PairedBatch) -> dict[int, Tensor]:
-        """The teacher's states, no further than somebody asks for; none where nobody does."""
-        final = self.inputs.logits_need_teacher or self.tree is not None
-        if self.inputs.states:
-            embedded = self.composed.embed(batch.teacher)
-            return states_by_layer(self.composed.model, embedded, self._numbers(), final=final)
-        return {1: self.composed.hidden(batch.teacher)} if final else {}
 
     @torch.no_grad()
     def _soft(self, batch: PairedBatch, windows: Sequence[Window], teacher: Tensor) -> dict[str, SoftTargets]:
         """The teacher's probabilities of new tokens, at the compared positions and at those before."""
         assert self.tree is not None
-        width, student_width = batch.teacher.shape[1], batch.student.shape[1]
         lengths = torch.tensor([len(window.teacher) for window in windows], device=batch.teacher.device)
-        # Before the first new token a place has the same column in both.
-        before = batch.before // student_width * width + batch.before % student_width
         result = {}
-        for name, places in {"compared": batch.compared_teacher, "before": before}.items():
+        for name, places in {"compared": batch.compared_teacher, "before": before_in_teacher(batch)}.items():
             followed = follow(self.tree, batch.teacher, lengths, places, teacher, self.head)
             states = teacher[places] if name == "compared" else None
             result[name] = SoftTargets(self.tree, states, followed.context, followed.token, followed.log_rest)

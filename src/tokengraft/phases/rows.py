@@ -1,58 +1,90 @@
 """Phase 1: the new rows alone. The frozen model, reading its own tokenization, teaches itself to read the new one."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from tokengraft.config import DistillConfig
-from tokengraft.errors import CorpusError
+from tokengraft.errors import ConfigError
 from tokengraft.losses.fused import Head
-from tokengraft.losses.mixture import HeadMixture, InputMixture
-from tokengraft.model.load import context_length
+from tokengraft.losses.mixture import REST, HeadMixture, InputMixture
+from tokengraft.model.checkpointing import checkpointed
 from tokengraft.model.projection import find_projection
 from tokengraft.model.rows import Composed, NewRows, frozen
+from tokengraft.model.shared_prefix import sharing
 from tokengraft.phases.anchors import anchors
-from tokengraft.phases.generated import generated_windows
+from tokengraft.phases.engine import can_share, computing, pass_tokens, passes_of, teacher_cache
 from tokengraft.phases.head import FitPlan, refit_head
-from tokengraft.phases.objectives import Comparison, Scales
+from tokengraft.phases.objectives import Comparison, Losses, Scales, Taken
 from tokengraft.phases.pieces import piece_tree, sample_windows
+from tokengraft.phases.texts import pieces_of, read_along, taught_windows
 from tokengraft.training import processes
-from tokengraft.training.batches import count_steps, like_lengths, mixed_batches
+from tokengraft.training.batches import count_steps, like_lengths, mixed_batches, own_tokens
 from tokengraft.training.loop import Journal, Outcome, Plan, Step, run_phase
-from tokengraft.training.snippets import snippets
-from tokengraft.training.windows import Window, collect_windows
-
-GENERATED_LENGTH = 50
-"""Base tokens of a text that the model writes itself, as in Token Distillation."""
+from tokengraft.training.memory import halving
+from tokengraft.training.profile import part
+from tokengraft.training.teacher_cache import TeacherCache
+from tokengraft.training.windows import Window
 
 
 class RowsPhase:
     """One step of the phase, and what it needs: the frozen model, the rows, their optimisers, the objectives."""
 
-    def __init__(self, model: Any, extension: Any, settings: DistillConfig, sample: Sequence[Window] = ()) -> None:
-        """`sample` is text on which the teacher's mean probabilities of pieces are taken, where an objective asks."""
+    def __init__(
+        self, model: Any, extension: Any, settings: DistillConfig, sample: Sequence[Window] = (),
+        rows: NewRows | None = None,
+    ) -> None:  # fmt: skip
+        """`sample` is text on which the teacher's mean probabilities of pieces are taken, where an objective asks.
+
+        `rows` are the new rows where the model is a narrower copy of the one that has them.
+        """
         self.settings = settings
-        self.rows = NewRows.read(model, extension.base_size, extension.size)
+        self.rows = NewRows.read(model, extension.base_size, extension.size) if rows is None else rows
         self.composed = Composed(model, self.rows, extension.base_size)
         self.head = Head(self.composed.base_head, self.composed.base_bias, find_projection(model))
         heads = HeadMixture.of(settings.head_objective)
-        tree = None
-        if heads.soft_share:
-            tree = piece_tree(self.composed, self.head, pieces_of(extension, sample), sample)
-        first, main = (
-            Comparison(self.composed, self.head, InputMixture.of(text), heads, settings, tree)
-            for text in (settings.first_objective or settings.objective, settings.objective)
-        )
-        self.first, self.main = first, main
+        self.fit_share = fit_mixture(settings).soft_share
+        self.tree = None
+        if heads.soft_share or self.fit_share:
+            self.tree = piece_tree(self.composed, self.head, pieces_of(extension, sample), sample)
+        self.main = self._comparison(settings.objective, heads)
+        self.first = self._first(heads)
         self.switch = int(settings.first_share * settings.steps) if settings.first_objective else 0
         self.place = 0
         """Steps done: which objective is on."""
+        self._said: set[str] = set()
+        self._pass_tokens = settings.tokens_per_step
+
+    def _comparison(self, objective: str, heads: HeadMixture) -> Comparison:
+        tree = self.tree if heads.soft_share else None
+        return Comparison(self.composed, self.head, InputMixture.of(objective), heads, self.settings, tree)
+
+    def _first(self, heads: HeadMixture) -> Comparison:
+        if self.settings.first_objective is None:
+            return self.main
+        first = self._comparison(self.settings.first_objective, heads)
+        early = not first.inputs.logits and first.last not in first.layers
+        # Behind an early layer there is nothing that the head could read: both passes end there.
+        return self._comparison(self.settings.first_objective, HeadMixture.of(REST)) if early else first
+
+    def prepare(self, longest: int, cache: TeacherCache | None = None) -> None:
+        """Chooses how windows of up to `longest` base tokens are read; to be called within `sharing`.
+
+        Raises:
+            ConfigError: a window does not fit the memory that the settings allow.
+        """
+        model, chosen = self.composed.model, self.settings
+        self._pass_tokens = pass_tokens(model, chosen, len(self.head.weight), longest)
+        shared = can_share(model, chosen, longest)
+        self.main = replace(self.main, passes=passes_of(self.main, shared=shared, cache=cache))
+        self.first = replace(self.first, passes=passes_of(self.first, shared=shared))
 
     def optimizers(self) -> list[Optimizer]:
         """One for the input rows, one for the head rows; a single one where the tables are tied.
@@ -78,32 +110,87 @@ class RowsPhase:
         That is where none is asked for, where the tables are tied, and where soft targets meet a capped head, whose
         loss is not linear in them.
         """
-        chosen, share = self.settings, self.main.heads.soft_share
+        chosen, share = self.settings, self.fit_share
         if not chosen.refit_positions or self.rows.tied or (share and self.head.projection.cap is not None):
             return None
         return FitPlan(chosen.refit_positions, chosen.refit_iterations, chosen.refit_ridge, chosen.replay_share, share)
 
     def step(self, windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
         """(sum of all losses, each of them in nats or its own unit per position, base tokens read)."""
-        comparison = self.first if self.place < self.switch else self.main
+        comparison, scales = self._comparison_now(), self._scales(windows)
+        parts = [each for taken, group in self._groups(comparison, windows) for each in taken(group, scales)]
+        inputs = torch.stack([part for part, _ in parts or [comparison.zeros()]]).sum(0)
+        head = torch.stack([part for _, part in parts or [comparison.zeros()]]).sum()
+        # An automatic weight divides by a loss: of windows without new tokens there is none.
+        taught = any(window.first_new < len(window.student) for window in windows)
+        total = comparison.inputs.combine(inputs) if taught else inputs.sum()
+        return total + head, *self._done(comparison, inputs, head, windows)
+
+    def form(self, windows: Sequence[Window]) -> tuple[Tensor | None, Mapping[str, Tensor], int]:
+        """The same with the gradients formed pass by pass: the activations of one pass exist at a time.
+
+        A pass that does not fit in memory is read in halves. Automatic weights need the losses of the whole step first.
+
+        Raises:
+            DeviceError: a single window does not fit.
+        """
+        comparison, scales = self._comparison_now(), self._scales(windows)
+        if comparison.inputs.automatic:
+            return self.step(windows)
+        inputs, head = comparison.zeros()
+        for taken, group in self._groups(comparison, windows):
+            work = partial(self._formed, comparison, taken, scales)
+            for of_inputs, of_head in halving(work, group, self._said):
+                inputs, head = inputs + of_inputs, head + of_head
+        return None, *self._done(comparison, inputs, head, windows)
+
+    def _formed(self, comparison: Comparison, taken: Taken, scales: Scales, windows: Sequence[Window]) -> Losses:
+        losses = taken(windows, scales)
+        inputs = torch.stack([part for part, _ in losses]).sum(0)
+        head = torch.stack([part for _, part in losses]).sum()
+        total = comparison.inputs.combine(inputs) + head
+        if total.requires_grad:
+            parameters = list(self.rows.parameters())
+            with part("backward"):
+                # Not added up by backward itself: a pass that runs out of memory half-way must leave nothing behind.
+                found = torch.autograd.grad(total, parameters, allow_unused=True)
+            for parameter, gradient in zip(parameters, found, strict=True):
+                if gradient is not None:
+                    parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+        return inputs.detach(), head.detach()
+
+    def _comparison_now(self) -> Comparison:
+        return self.first if self.place < self.switch else self.main
+
+    def _scales(self, windows: Sequence[Window]) -> Scales:
+        return Scales.of(windows, self.composed.base_size, self.settings.position_decay)
+
+    def _groups(self, comparison: Comparison, windows: Sequence[Window]) -> Iterator[tuple[Taken, list[Window]]]:
+        """Windows that are read together, with what is taken of them.
+
+        Of several processes each reads its share of the groups; the scales are those of the whole step.
+        """
         taught = [window for window in windows if window.first_new < len(window.student)]
         plain = [window for window in windows if window.first_new == len(window.student)]
-        scales = Scales.of(windows, self.composed.base_size, self.settings.position_decay)
-        parts = [
-            # Of several processes each reads its share of the groups; the scales are those of the whole step.
-            *(part for group in processes.share(self._groups(taught)) for part in comparison.taught(group, scales)),
-            *(comparison.plain(group, scales) for group in processes.share(self._groups(plain))),
-        ] or [comparison.zeros()]
-        inputs = torch.stack([part for part, _ in parts]).sum(0)
-        head = torch.stack([part for _, part in parts]).sum()
-        losses = {str(term): loss.detach() for term, loss in zip(comparison.inputs.terms, inputs, strict=True)}
-        # An automatic weight divides by a loss: of windows without new tokens there is none.
-        total = comparison.inputs.combine(inputs) if taught else inputs.sum()
-        self.place += 1
-        return total + head, {**losses, comparison.heads.label: head.detach()}, sum(len(w.teacher) for w in windows)
+        for group in processes.share(like_lengths(taught, self._pass_tokens)):
+            yield comparison.taught, group
+        for group in processes.share(like_lengths([] if comparison.heads.rests else plain, self._pass_tokens)):
+            yield comparison.plain, group
 
-    def _groups(self, windows: Sequence[Window]) -> list[list[Window]]:
-        return like_lengths(windows, self.settings.tokens_per_step)
+    def _done(
+        self, comparison: Comparison, inputs: Tensor, head: Tensor, windows: Sequence[Window]
+    ) -> tuple[dict[str, Tensor], int]:
+        self.place += 1
+        losses = {str(term): loss.detach() for term, loss in zip(comparison.inputs.terms, inputs, strict=True)}
+        if not comparison.heads.rests:
+            losses[comparison.heads.label] = head.detach()
+        return losses, sum(len(window.teacher) for window in windows)
+
+
+def fit_mixture(settings: DistillConfig) -> HeadMixture:
+    """The objectives of the closing fit."""
+    mixture = HeadMixture.of(settings.refit_objective or settings.head_objective)
+    return HeadMixture.of("ce") if mixture.rests else mixture
 
 
 def check_objectives(settings: DistillConfig) -> None:
@@ -115,66 +202,23 @@ def check_objectives(settings: DistillConfig) -> None:
     InputMixture.of(settings.objective)
     if settings.first_objective is not None:
         InputMixture.of(settings.first_objective, "distill.first_objective")
-    HeadMixture.of(settings.head_objective)
+    heads = HeadMixture.of(settings.head_objective)
+    if settings.refit_objective is not None:
+        HeadMixture.of(settings.refit_objective, "distill.refit_objective")
     anchors.get(settings.anchor)
-
-
-def pieces_of(extension: Any, windows: Sequence[Window]) -> list[tuple[int, ...]]:
-    """Pieces of every new token: as the extension has them, or as the windows show them where only those are there."""
-    tokens = getattr(extension, "new_tokens", None)
-    if tokens is not None:
-        return [tuple(token.pieces) for token in tokens]
-    found: dict[int, tuple[int, ...]] = {}
-    for window in windows:
-        starts = np.concatenate([[0], window.ends[:-1] + 1])
-        for place in np.flatnonzero(window.student >= extension.base_size):
-            pieces = window.teacher[starts[place] : window.ends[place] + 1]
-            found[int(window.student[place])] = tuple(pieces.tolist())
-    # Where pieces are not known, only what they take in memory is asked for.
-    return [found.get(number, (0, 0)) for number in range(extension.base_size, extension.size)]
-
-
-def window_length(model: Any, settings: DistillConfig) -> int:
-    """Longest training window in base tokens."""
-    return min(context_length(model), 1024 if settings.max_length is None else settings.max_length)
-
-
-def training_windows(model: Any, extension: Any, texts: Iterable[str], settings: DistillConfig) -> list[Window]:
-    """Windows of the texts, each begun as the tokenizer begins a text."""
-    encoded = extension.encode(list(texts))
-    return collect_windows(
-        encoded,
-        extension.decomposition,
-        extension.base.prefix_ids(),
-        window_length(model, settings),
-        extension.base_size,
-    )
-
-
-def taught_windows(
-    model: Any, extension: Any, windows: Sequence[Window], settings: DistillConfig, seed: int
-) -> Sequence[Window]:
-    """What the rows are taught on: the windows, stretches of them, or text that the model writes itself.
-
-    Raises:
-        CorpusError: no stretch has a new token in it.
-    """
-    if settings.generated:
-        length = settings.snippet or GENERATED_LENGTH
-        return generated_windows(model, extension, per_token=settings.generated, length=length, seed=seed)
-    if settings.snippet is None:
-        return windows
-    found = snippets(
-        windows, extension.decomposition, extension.base.prefix_ids(), settings.snippet, settings.snippets_per_token,
-        extension.base_size,
-    )  # fmt: skip
-    if not found:
-        raise CorpusError(
-            found=f"{len(windows)} windows without a new token",
-            expected="text in which new tokens occur",
-            do="give other text, or leave distill.snippet out",
+    if settings.windows == "around" and heads.soft_share:
+        # Whole text is read once there, in the new tokenization: the teacher's own pass is not made.
+        raise ConfigError(
+            found=f"distill.head_objective = {settings.head_objective!r} with windows around new tokens",
+            expected="ce or none; chain-rule is for the closing fit there",
+            do="set distill.head_objective to none and distill.refit_objective to what you want of the head",
         )
-    return found
+    if settings.windows == "around" and settings.snippet is not None:
+        raise ConfigError(
+            found="distill.snippet and distill.windows = around",
+            expected="one of them: both cut windows around new tokens",
+            do="leave distill.snippet out, or set distill.windows to documents",
+        )
 
 
 def distill(
@@ -202,33 +246,57 @@ def distill(
         ModelError: the model's head cannot be reproduced, or a loss is not finite.
     """
     chosen = dataclasses.replace(settings or DistillConfig(), **changes)
-    windows = taught_windows(model, extension, windows, chosen, seed)
+    journal = journal or Journal()
+    taught = taught_windows(model, extension, windows, chosen, seed)
+    others, chosen = read_along(chosen, windows, replay)
     with frozen(model):
-        phase = RowsPhase(model, extension, chosen, sample_windows(windows, replay, chosen.replay_share, seed))
-        steps = count_steps(chosen, windows, replay, seed)
-        what, every = "distil new rows", chosen.checkpoint_every
-        plan = Plan(steps, chosen.warmup, chosen.decay, every, what, chosen.schedule, chosen.cycles)
-        outcome = run_phase(
-            phase.rows,
-            phase.optimizers(),
-            _batches(phase, windows, replay, seed),
-            phase.step if watch is None else _watched(phase, watch),
-            plan,
-            journal or Journal(),
-        )
+        sample = sample_windows(windows, replay, chosen.replay_share, seed)
+        rows = NewRows.read(model, extension.base_size, extension.size)
+        phase = RowsPhase(computing(model, chosen), extension, chosen, sample, rows)
+        chosen, outcome = phase.settings, _train(phase, taught, others, seed, journal, watch)
         if phase.fit_plan is not None:
-            outcome.fit = refit_head(phase.composed, phase.head, windows, replay, phase.fit_plan, seed, phase.main.tree)
+            # On text as it is: around new tokens they are four times as frequent as they are anywhere.
+            outcome.fit = refit_head(phase.composed, phase.head, windows, replay, phase.fit_plan, seed, phase.tree)
         if stored is not None:
             phase.rows.round_to(stored)
         phase.rows.write(model, extension.base_size)
     return outcome
 
 
+def _train(
+    phase: RowsPhase, windows: Sequence[Window], others: Sequence[Window], seed: int, journal: Journal,
+    watch: Callable[[RowsPhase], None] | None,
+) -> Outcome:  # fmt: skip
+    """The steps, in the way that costs least for this model and these windows."""
+    chosen = phase.settings
+    steps = count_steps(chosen, windows, others, seed)
+    own = own_tokens(chosen, others)
+    plan = Plan(steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows", chosen.schedule,
+                chosen.cycles)  # fmt: skip
+    place = None if journal.checkpoint is None else journal.checkpoint.parent
+    longest = max(len(window.teacher) for window in [*windows, *others])
+    model = phase.composed.model
+    with (
+        sharing(model),
+        checkpointed(model, wanted=chosen.gradient_checkpointing),
+        teacher_cache(phase.main, windows, steps, place, own) as cache,
+    ):
+        phase.prepare(longest, cache)
+        return run_phase(
+            phase.rows,
+            phase.optimizers(),
+            _batches(phase, windows, others, seed),
+            phase.form if watch is None else _watched(phase, watch),
+            plan,
+            journal,
+        )
+
+
 def _watched(phase: RowsPhase, watch: Callable[[RowsPhase], None]) -> Step:
-    def step(windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
+    def step(windows: Sequence[Window]) -> tuple[Tensor | None, Mapping[str, Tensor], int]:
         if phase.place:
             watch(phase)  # the step before is done: its gradients were applied
-        return phase.step(windows)
+        return phase.form(windows)
 
     return step
 

@@ -17,7 +17,7 @@ from tokengraft.model.projection import find_projection
 from tokengraft.model.rows import Composed, NewRows, frozen
 from tokengraft.phases.head import FitPlan, refit_head
 from tokengraft.phases.probe import probe_methods
-from tokengraft.phases.rows import training_windows
+from tokengraft.phases.texts import training_windows
 from tokengraft.training.batches import like_lengths, pair
 from tokengraft.training.windows import Window
 

@@ -55,6 +55,32 @@ def pair(windows: Sequence[Window]) -> PairedBatch:
     return PairedBatch(*(torch.from_numpy(array) for array in arrays))
 
 
+@dataclass(frozen=True, slots=True)
+class Suffixes:
+    """The windows of a batch from their first new token on, padded on the right."""
+
+    ids: Int[Tensor, "rows width"]
+    real: Int[Tensor, " compared"]
+    """Flat places of what is no padding: the compared positions, in the order of `PairedBatch.compared`."""
+    first: Int[Tensor, " rows"]
+    """Place of each row's first new token in its window."""
+    prefix: int
+    """The largest of them."""
+
+    def to(self, device: torch.device) -> "Suffixes":
+        """The same on another device."""
+        return Suffixes(self.ids.to(device), self.real.to(device), self.first.to(device), self.prefix)
+
+
+def suffixes(windows: Sequence[Window]) -> Suffixes:
+    """What is left of windows with new tokens when the part before the first of them is taken away."""
+    ids = _padded([window.student[window.first_new :] for window in windows], 0)
+    lengths = np.array([len(window.student) - window.first_new for window in windows])
+    real = np.flatnonzero(np.arange(ids.shape[1]) < lengths[:, None])
+    first = np.array([window.first_new for window in windows])
+    return Suffixes(torch.from_numpy(ids), torch.from_numpy(real), torch.from_numpy(first), int(first.max()))
+
+
 def epoch_batches(windows: Sequence[Window], tokens: int, seed: int, epoch: int) -> list[list[Window]]:
     """Windows in batches of at most `tokens` base tokens, padding included; every window once."""
     draw = np.random.default_rng([seed, epoch])
@@ -110,8 +136,12 @@ def count_steps(rhythm: Rhythm, windows: Sequence[Window], replay: Sequence[Wind
     """Optimiser steps of a phase; passes over the text, where they were asked for, are counted in batches."""
     if rhythm.epochs is None:
         return rhythm.steps
-    own = rhythm.tokens_per_step - (int(rhythm.tokens_per_step * rhythm.replay_share) if replay else 0)
-    return max(1, math.ceil(rhythm.epochs * len(epoch_batches(windows, own, seed, 0))))
+    return max(1, math.ceil(rhythm.epochs * len(epoch_batches(windows, own_tokens(rhythm, replay), seed, 0))))
+
+
+def own_tokens(rhythm: Rhythm, replay: Sequence[Window]) -> int:
+    """Base tokens of a step that are not replay text."""
+    return rhythm.tokens_per_step - (int(rhythm.tokens_per_step * rhythm.replay_share) if replay else 0)
 
 
 def like_lengths(windows: Sequence[Window], tokens: int) -> list[list[Window]]:

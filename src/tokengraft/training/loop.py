@@ -16,6 +16,8 @@ from tokengraft.progress import bar
 from tokengraft.training import processes
 from tokengraft.training.checkpoint import load_checkpoint, save_checkpoint
 from tokengraft.training.guards import refuse_zero_division, require_finite, require_finite_rows
+from tokengraft.training.profile import part
+from tokengraft.training.profile import step as measured_step
 from tokengraft.training.schedules import Shape, schedules
 
 
@@ -132,6 +134,10 @@ class _Run:
         return outcome
 
     def _one_step(self, batch: Any, index: int) -> tuple[dict[str, float], int]:
+        with measured_step():
+            return self._measured(batch, index)
+
+    def _measured(self, batch: Any, index: int) -> tuple[dict[str, float], int]:
         _seed_step(self.plan.seed, index)
         loss, losses, tokens = self.step(batch)
         # Formed gradients are dropped by whoever catches the error: the step is not taken.
@@ -139,16 +145,18 @@ class _Run:
         where = f"step {index + 1}{self._batch_in_words(batch)}"
         require_finite(values, where)
         if loss is not None and loss.requires_grad:  # a process may have had no share of the step
-            loss.backward()
+            with part("backward"):
+                loss.backward()
         parameters = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         processes.sum_gradients(parameters)
         if self.plan.clip is not None:
             # A gradient that is not finite has a norm that is not: every parameter would be spoiled at once.
             norm = nn.utils.clip_grad_norm_(parameters, self.plan.clip)
             require_finite({"norm of the gradient": float(norm)}, where)
-        for optimizer in self.optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        with part("optimiser"):
+            for optimizer in self.optimizers:
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
         require_finite_rows(self.module, where)
         return values, tokens
 
