@@ -202,8 +202,8 @@ class DistillConfig:
     """Compute a block's activations a second time in the backward pass: less memory, a third more time."""
     memory_gib: float | None = None
     """Memory that a pass may take beside the model; None: a pass is as large as a step."""
-    chunk: int = 256
-    """Positions whose logits exist at one time."""
+    chunk: int | None = None
+    """Positions whose logits exist at one time; None: so many that an array of them takes about 16 MiB."""
     checkpoint_every: int = 25
     """Steps between checkpoints: what a killed run loses at most."""
 

@@ -101,3 +101,9 @@ def plain_gradients(grafted, windows):
         return _plain_gradients(grafted, windows, 300, 330, **changes)
 
     return run
+
+
+@pytest.fixture
+def engine_settings():
+    """Settings of the tests' steps."""
+    return SETTINGS

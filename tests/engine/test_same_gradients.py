@@ -3,10 +3,8 @@
 import pytest
 import torch
 
-from tokengraft.config import DistillConfig
 from tokengraft.model import find_tables
 from tokengraft.model.layers import find_blocks
-from tokengraft.phases.engine import computing
 from tokengraft.phases.objectives import Scales
 from tokengraft.phases.passes import Remembered, Shared, Whole
 
@@ -95,9 +93,8 @@ def test_the_cheapest_way_is_taken(grafted, engine_gradients):
 
 
 def test_bfloat16_is_near(grafted, engine_gradients, plain_gradients):
-    narrow = computing(grafted, DistillConfig(compute_dtype="bfloat16"))
-    assert (narrow.dtype, grafted.dtype) == (torch.bfloat16, torch.float32)
-    _, ours, phase = engine_gradients(narrow, head_objective="none")
+    _, ours, phase = engine_gradients(compute_dtype="bfloat16", head_objective="none")
+    assert (phase.composed.model.dtype, grafted.dtype) == (torch.bfloat16, torch.float32)
     assert phase.rows.inputs.dtype == torch.float32
     _, inputs, _ = plain_gradients()
     assert torch.cosine_similarity(ours["inputs"].double().flatten(), inputs.flatten(), dim=0) > 0.99

@@ -21,6 +21,7 @@ def distill(
     head_objective: Annotated[str | None, Parameter(help="Of the head: ce, chain-rule, or a sum of both.")] = None,
     seed: int = 0,
     device: str = "auto",
+    profile: Annotated[bool, Parameter(help="Print where the steps' time and memory went.")] = False,
     settings: Settings = None,
     json: Annotated[bool, Parameter(help="Print JSON.")] = False,
 ) -> None:
@@ -33,10 +34,12 @@ def distill(
     check_ranges(chosen, "distill.")
 
     from tokengraft.cli.printing import print_facts
+    from tokengraft.cli.profiled import profiled
     from tokengraft.config import CorpusConfig
     from tokengraft.stages.folders import corpus_of, distill_folder
 
-    facts, _ = distill_folder(
-        model, base, out, CorpusConfig(corpus), chosen, replay=corpus_of(replay), seed=seed, device=device
-    )
+    with profiled(device, wanted=profile):
+        facts, _ = distill_folder(
+            model, base, out, CorpusConfig(corpus), chosen, replay=corpus_of(replay), seed=seed, device=device
+        )
     print_facts(facts, as_json=json)

@@ -86,6 +86,8 @@ def figures(metrics: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "general bits per byte", f"{_change(metrics, 'general'):+.2%} against the base"
     if metrics["memory"]:
         yield "peak memory", _memory(metrics["memory"])
+        if "speed" in metrics["memory"]:
+            yield "speed of a step", _speed(metrics["memory"]["speed"])
     yield "time", f"{metrics['timing']['total_seconds']:.0f} s on {metrics['hardware']['cpu']}"
 
 
@@ -118,6 +120,11 @@ def _gap(metrics: Mapping[str, Any]) -> str:
 def _memory(memory: Mapping[str, Any]) -> str:
     engine, plain, before = (memory[f"{name}_bytes"] / MIB for name in ("engine", "plain", "baseline"))
     return f"{engine:.0f} MiB (the plain way {plain:.0f}; before the first step {before:.0f})"
+
+
+def _speed(speed: Mapping[str, Any]) -> str:
+    engine, plain = (1000 * speed[f"{name}_seconds"] for name in ("engine", "plain"))
+    return f"{speed['ratio']:.2f} times the plain way's ({engine:.0f} ms against {plain:.0f})"
 
 
 def _number(value: float | None) -> str:

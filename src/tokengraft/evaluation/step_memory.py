@@ -21,9 +21,10 @@ from tokengraft.config import DistillConfig
 from tokengraft.evaluation.memory import PeakMemory, peak_memory
 from tokengraft.evaluation.plain import plain_optimizer, plain_step
 from tokengraft.model import grow, load_model
+from tokengraft.model.rows import frozen
 from tokengraft.phases.head import JUDGES, HeadFit
 from tokengraft.phases.positions import read_positions
-from tokengraft.phases.rows import RowsPhase
+from tokengraft.phases.rows import RowsPhase, ready
 from tokengraft.progress import bar
 from tokengraft.training.batches import pair
 from tokengraft.training.windows import Window
@@ -91,17 +92,17 @@ def compare_memory(case: Case) -> StepMemory:
 def prepare_engine(path: str) -> Callable[[], None]:
     """The engine's steps on the case in a file."""
     case = _read(path)
-    model = grow(_load(case), case)
-    phase = RowsPhase(model, case, case.settings)
+    model = load_case(case)
+    phase = RowsPhase(model, case, case.settings, case.windows)
     optimizers = phase.optimizers()
 
     def work() -> None:
-        for _ in range(STEPS):
-            loss, *_ = phase.step(case.windows)
-            loss.backward()
-            for optimizer in optimizers:
-                optimizer.step()
-                optimizer.zero_grad(set_to_none=True)
+        with frozen(model), ready(phase, case.windows, (), STEPS):
+            for _ in range(STEPS):
+                phase.form(case.windows)
+                for optimizer in optimizers:
+                    optimizer.step()
+                    optimizer.zero_grad(set_to_none=True)
         _rehearse_fit(phase, case.windows)
 
     return work
@@ -110,7 +111,7 @@ def prepare_engine(path: str) -> Callable[[], None]:
 def prepare_plain(path: str) -> Callable[[], None]:
     """The same steps the plain way."""
     case = _read(path)
-    model = grow(_load(case), case)
+    model = load_case(case)
     optimizer = plain_optimizer(model)
 
     def work() -> None:
@@ -134,8 +135,10 @@ def _rehearse_fit(phase: RowsPhase, windows: Sequence[Window]) -> None:
     HeadFit(phase.composed, phase.head, learned or judged, judged).run(replace(plan, iterations=ITERATIONS))
 
 
-def _load(case: Case) -> Any:
-    return load_model(case.model, dtype=case.dtype, device=case.device, trust_remote_code=case.trust_remote_code)
+def load_case(case: Case) -> Any:
+    """The model of a case, grown."""
+    own = load_model(case.model, dtype=case.dtype, device=case.device, trust_remote_code=case.trust_remote_code)
+    return grow(own, case)
 
 
 def _plain_values(case: Case) -> dict[str, Any]:

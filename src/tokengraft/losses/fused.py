@@ -18,7 +18,9 @@ from tokengraft.losses.fused_head import Head
 from tokengraft.losses.soft_targets import SoftTargets
 from tokengraft.losses.top_teacher import TopTeacher
 
-__all__ = ["Head", "Objectives", "Targets", "fused_loss"]
+__all__ = ["Head", "Objectives", "Targets", "fitting_chunk", "fused_loss"]
+
+CHUNK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,15 @@ class Objectives:
     chunk: int = 256
     new: bool = True
     """Whether an objective of the input rows asks for the logits of the new tokens."""
+
+
+def fitting_chunk(vocabulary: int) -> int:
+    """Positions worked on at a time: an array of their logits takes about 16 MiB, so that some of them fit a cache.
+
+    >>> [fitting_chunk(size) for size in (3_072, 32_000, 128_256)]
+    [512, 131, 128]
+    """
+    return min(512, max(128, CHUNK_BYTES // (4 * vocabulary)))
 
 
 def fused_loss(

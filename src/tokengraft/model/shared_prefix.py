@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask, sdpa_mask
@@ -45,30 +45,26 @@ class Continued:
     """A pass that goes on behind recorded positions: `first` of them in each row, the rest of the width is padding."""
 
     recorded: Recorded
-    mask: Bool[Tensor, "rows 1 width prefix_and_width"]
+    mask: Float[Tensor, "rows 1 width prefix_and_width"]
+    """0 where a position is seen, else the lowest number. One for all blocks: each keeps its mask for the backward
+    pass, and would make a copy of one that says yes and no."""
 
     @classmethod
-    def after(cls, recorded: Recorded, first: Int[Tensor, " rows"], width: int) -> "Continued":
+    def after(cls, recorded: Recorded, first: Int[Tensor, " rows"], width: int, dtype: torch.dtype) -> "Continued":
         """A pass of `width` positions in rows that begin at position `first`."""
         prefix = torch.arange(recorded.width, device=first.device)[None] < first[:, None]
         causal = torch.ones(width, width, dtype=torch.bool, device=first.device).tril()
         parts = [prefix[:, None].expand(-1, width, -1), causal[None].expand(len(first), -1, -1)]
-        return cls(recorded, torch.cat(parts, 2)[:, None])
+        seen = torch.cat(parts, 2)[:, None]
+        mask = torch.zeros(seen.shape, dtype=dtype, device=first.device)
+        return cls(recorded, mask.masked_fill_(~seen, torch.finfo(dtype).min))
 
     def attend(self, inner: Callable[..., Any], module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any,
                **others: Any) -> Any:  # fmt: skip
         """The model's own attention over the recorded positions and its own; the mask of the model is not asked."""
         del mask
         keys, values = self.recorded.states[id(module)]
-        joined = torch.cat([keys, key], 2), torch.cat([values, value], 2)
-        return inner(module, query, *joined, self._for(query, inner), **others)
-
-    def _for(self, query: Tensor, inner: Callable[..., Any]) -> Tensor:
-        if inner is ALL_ATTENTION_FUNCTIONS["sdpa"]:
-            return self.mask
-        return torch.zeros(self.mask.shape, dtype=query.dtype, device=query.device).masked_fill_(
-            ~self.mask, torch.finfo(query.dtype).min
-        )
+        return inner(module, query, torch.cat([keys, key], 2), torch.cat([values, value], 2), self.mask, **others)
 
 
 def _attention(own: str) -> Callable[..., Any]:
@@ -134,7 +130,7 @@ def _difference(model: Any, rows: Float[Tensor, "two five d"]) -> str:
     recorded = Recorded(3)
     whole = model.base_model(inputs_embeds=rows, use_cache=False, **{KEYWORD: recorded}).last_hidden_state
     behind = torch.stack([rows[0, 1:], torch.cat([rows[1, 3:], rows[1, :2]])])
-    continued = Continued.after(recorded, first, 4)
+    continued = Continued.after(recorded, first, 4, rows.dtype)
     places = positions_after(first, 4, 5)
     part = model.base_model(
         inputs_embeds=behind, position_ids=places, use_cache=False, **{KEYWORD: continued}

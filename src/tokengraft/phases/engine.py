@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tokengraft.config import DistillConfig
 from tokengraft.errors import ConfigError
-from tokengraft.losses.fused import Head
+from tokengraft.losses.fused import Head, fitting_chunk
 from tokengraft.model.activations import Shape, chunk_bytes
 from tokengraft.model.shared_prefix import obstacle
 from tokengraft.phases.objectives import Comparison
@@ -69,7 +69,7 @@ def pass_tokens(model: Any, settings: DistillConfig, vocabulary: int, longest: i
         return settings.tokens_per_step
     shape = Shape.of(model)
     each = shape.bytes_per_token(checkpointing=settings.gradient_checkpointing)
-    fixed = chunk_bytes(vocabulary, settings.chunk)
+    fixed = chunk_bytes(vocabulary, settings.chunk or fitting_chunk(vocabulary))
     tokens = int((settings.memory_gib * 2**30 - fixed) / each)
     if tokens < longest:
         needed = (fixed + each * longest) / 2**30

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tokengraft.config import DistillConfig
-from tokengraft.losses.fused import Head, Objectives, Targets, fused_loss
+from tokengraft.losses.fused import Head, Objectives, Targets, fitting_chunk, fused_loss
 from tokengraft.losses.mixture import HeadMixture, InputMixture
 from tokengraft.losses.soft_targets import PieceTree, SoftTargets, follow
 from tokengraft.losses.top_teacher import TopTeacher
@@ -93,6 +93,11 @@ class Comparison:
         """What runs a pass for these objectives."""
         return Reader(self.composed, self.layers, self.last)
 
+    @property
+    def reading(self) -> Passes:
+        """The way in which batches are read."""
+        return self.passes or Whole(self.reader, self.depth)
+
     def zeros(self) -> Losses:
         """The losses of no windows."""
         device = self.composed.model.device
@@ -106,7 +111,7 @@ class Comparison:
             anchor = anchors.get(self.settings.anchor)
             moved = [dataclasses.replace(window, ends=anchor(window)) for window in windows]
             anchored = pair(moved).to(self.composed.model.device)
-        read = (self.passes or Whole(self.reader, self.depth)).read(truly, windows)
+        read = self.reading.read(truly, windows)
         with part("losses"):
             soft = {} if self.tree is None else self._soft(truly, windows, read.teacher[self.last])
             losses = [self._compared(anchored, read, scales, soft.get("compared"), self._weights(windows))]
@@ -162,7 +167,8 @@ class Comparison:
     def _fused(self, hidden: Tensor, targets: Targets, inputs: Sequence[Any]) -> Losses:
         heads = None if self.heads.rests else self.heads
         new, chosen = self.inputs.logits_need_new, self.settings
-        objectives = Objectives(inputs, heads, chosen.temperature, chosen.chunk, new)
+        chunk = chosen.chunk or fitting_chunk(len(self.head.weight))
+        objectives = Objectives(inputs, heads, chosen.temperature, chunk, new)
         return fused_loss(hidden, self.composed.rows.head, self.composed.rows.bias, self.head, targets, objectives)
 
     @torch.no_grad()

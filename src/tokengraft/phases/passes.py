@@ -5,7 +5,7 @@ new token, behind the teacher's keys and values. `Remembered` takes the teacher'
 shared prefix, the prefix alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,8 +56,23 @@ class Read:
     """The teacher's largest logits at the compared positions, where that is all that was kept of it."""
 
 
+def whole_length(window: Window) -> int:
+    """Base tokens of a window."""
+    return len(window.teacher)
+
+
+def taught_length(window: Window) -> int:
+    """Tokens of a window from its first new one on: what a pass with a graph reads behind a shared prefix."""
+    return len(window.student) - window.first_new
+
+
 class Passes(Protocol):
     """A way to read batches."""
+
+    @property
+    def length(self) -> Callable[[Window], int]:
+        """What windows that are read together should be alike in: padding is read along."""
+        ...
 
     def read(self, batch: PairedBatch, windows: Sequence[Window]) -> Read:
         """Both passes over one batch."""
@@ -94,6 +109,8 @@ class Whole:
     reader: Reader
     depth: Depth
 
+    length = staticmethod(whole_length)
+
     def read(self, batch: PairedBatch, windows: Sequence[Window]) -> Read:
         """Both passes over one batch."""
         del windows
@@ -112,6 +129,8 @@ class Shared:
 
     reader: Reader
     depth: Depth
+
+    length = staticmethod(taught_length)
 
     def read(self, batch: PairedBatch, windows: Sequence[Window]) -> Read:
         """Both passes over one batch."""
@@ -134,6 +153,11 @@ class Remembered:
     cache: TeacherCache
     share: bool
     """Whether the student's pass begins at its first new token."""
+
+    @property
+    def length(self) -> Callable[[Window], int]:
+        """What windows that are read together should be alike in."""
+        return taught_length if self.share else whole_length
 
     def read(self, batch: PairedBatch, windows: Sequence[Window]) -> Read:
         """The student's pass, and what is known of the teacher's."""
@@ -165,7 +189,7 @@ class Remembered:
 def behind(reader: Reader, tail: Suffixes, recorded: Recorded, *, longest: int, final: bool) -> States:
     """The student's states at its compared positions, read behind a recorded prefix."""
     width = tail.ids.shape[1]
-    continued = Continued.after(recorded, tail.first, width)
+    continued = Continued.after(recorded, tail.first, width, reader.composed.model.dtype)
     places = positions_after(tail.first, width, longest)
     with part("student"):
         found = reader.states(tail.ids, final=final, position_ids=places, **{KEYWORD: continued})

@@ -1,9 +1,12 @@
 """Phase 1: the new rows alone. The frozen model, reading its own tokenization, teaches itself to read the new one."""
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,7 +27,7 @@ from tokengraft.phases.engine import can_share, computing, pass_tokens, passes_o
 from tokengraft.phases.head import FitPlan, refit_head
 from tokengraft.phases.objectives import Comparison, Losses, Scales, Taken
 from tokengraft.phases.pieces import piece_tree, sample_windows
-from tokengraft.phases.texts import pieces_of, read_along, taught_windows
+from tokengraft.phases.texts import pieces_of, training_text
 from tokengraft.training import processes
 from tokengraft.training.batches import count_steps, like_lengths, mixed_batches, own_tokens
 from tokengraft.training.loop import Journal, Outcome, Plan, Step, run_phase
@@ -37,16 +40,11 @@ from tokengraft.training.windows import Window
 class RowsPhase:
     """One step of the phase, and what it needs: the frozen model, the rows, their optimisers, the objectives."""
 
-    def __init__(
-        self, model: Any, extension: Any, settings: DistillConfig, sample: Sequence[Window] = (),
-        rows: NewRows | None = None,
-    ) -> None:  # fmt: skip
-        """`sample` is text on which the teacher's mean probabilities of pieces are taken, where an objective asks.
-
-        `rows` are the new rows where the model is a narrower copy of the one that has them.
-        """
+    def __init__(self, model: Any, extension: Any, settings: DistillConfig, sample: Sequence[Window] = ()) -> None:
+        """`sample` is text on which the teacher's mean probabilities of pieces are taken, where an objective asks."""
         self.settings = settings
-        self.rows = NewRows.read(model, extension.base_size, extension.size) if rows is None else rows
+        self.rows = NewRows.read(model, extension.base_size, extension.size)
+        model = computing(model, settings)
         self.composed = Composed(model, self.rows, extension.base_size)
         self.head = Head(self.composed.base_head, self.composed.base_bias, find_projection(model))
         heads = HeadMixture.of(settings.head_objective)
@@ -172,7 +170,8 @@ class RowsPhase:
         """
         taught = [window for window in windows if window.first_new < len(window.student)]
         plain = [window for window in windows if window.first_new == len(window.student)]
-        for group in processes.share(like_lengths(taught, self._pass_tokens)):
+        length = comparison.reading.length
+        for group in processes.share(like_lengths(taught, self._pass_tokens, length)):
             yield comparison.taught, group
         for group in processes.share(like_lengths([] if comparison.heads.rests else plain, self._pass_tokens)):
             yield comparison.plain, group
@@ -247,16 +246,16 @@ def distill(
     """
     chosen = dataclasses.replace(settings or DistillConfig(), **changes)
     journal = journal or Journal()
-    taught = taught_windows(model, extension, windows, chosen, seed)
-    others, chosen = read_along(chosen, windows, replay)
+    taught, others, chosen = training_text(model, extension, windows, replay, chosen, seed)
     with frozen(model):
         sample = sample_windows(windows, replay, chosen.replay_share, seed)
-        rows = NewRows.read(model, extension.base_size, extension.size)
-        phase = RowsPhase(computing(model, chosen), extension, chosen, sample, rows)
-        chosen, outcome = phase.settings, _train(phase, taught, others, seed, journal, watch)
+        phase = RowsPhase(model, extension, chosen, sample)
+        outcome = _train(phase, taught, others, seed, journal, watch)
         if phase.fit_plan is not None:
             # On text as it is: around new tokens they are four times as frequent as they are anywhere.
+            begun = time.monotonic()
             outcome.fit = refit_head(phase.composed, phase.head, windows, replay, phase.fit_plan, seed, phase.tree)
+            outcome.fit_seconds = time.monotonic() - begun
         if stored is not None:
             phase.rows.round_to(stored)
         phase.rows.write(model, extension.base_size)
@@ -270,18 +269,9 @@ def _train(
     """The steps, in the way that costs least for this model and these windows."""
     chosen = phase.settings
     steps = count_steps(chosen, windows, others, seed)
-    own = own_tokens(chosen, others)
     plan = Plan(steps, chosen.warmup, chosen.decay, chosen.checkpoint_every, "distil new rows", chosen.schedule,
                 chosen.cycles)  # fmt: skip
-    place = None if journal.checkpoint is None else journal.checkpoint.parent
-    longest = max(len(window.teacher) for window in [*windows, *others])
-    model = phase.composed.model
-    with (
-        sharing(model),
-        checkpointed(model, wanted=chosen.gradient_checkpointing),
-        teacher_cache(phase.main, windows, steps, place, own) as cache,
-    ):
-        phase.prepare(longest, cache)
+    with ready(phase, windows, others, steps, None if journal.checkpoint is None else journal.checkpoint.parent):
         return run_phase(
             phase.rows,
             phase.optimizers(),
@@ -290,6 +280,26 @@ def _train(
             plan,
             journal,
         )
+
+
+@contextmanager
+def ready(
+    phase: RowsPhase, windows: Sequence[Window], others: Sequence[Window], steps: int, place: Path | None = None
+) -> Iterator[None]:
+    """In the block the phase's steps run in the way that costs least for this model, these windows and settings.
+
+    Raises:
+        ConfigError: a window does not fit the memory that the settings allow.
+    """
+    chosen, model = phase.settings, phase.composed.model
+    longest = max(len(window.teacher) for window in [*windows, *others])
+    with (
+        sharing(model),
+        checkpointed(model, wanted=chosen.gradient_checkpointing),
+        teacher_cache(phase.main, windows, steps, place, own_tokens(chosen, others)) as cache,
+    ):
+        phase.prepare(longest, cache)
+        yield
 
 
 def _watched(phase: RowsPhase, watch: Callable[[RowsPhase], None]) -> Step:

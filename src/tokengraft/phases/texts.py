@@ -80,12 +80,19 @@ def taught_windows(
     return found
 
 
-def read_along(
-    settings: DistillConfig, windows: Sequence[Window], replay: Sequence[Window]
-) -> tuple[Sequence[Window], DistillConfig]:
-    """Text beside the taught windows, for the head; none where it rests in all steps."""
+def training_text(
+    model: Any, extension: Any, windows: Sequence[Window], replay: Sequence[Window], settings: DistillConfig, seed: int
+) -> tuple[Sequence[Window], Sequence[Window], DistillConfig]:
+    """(what the rows are taught on, what is read beside it for the head, the settings as they hold then).
+
+    Nothing is read along where the head rests in all steps.
+
+    Raises:
+        CorpusError: no stretch has a new token in it.
+    """
+    taught = taught_windows(model, extension, windows, settings, seed)
     if HeadMixture.of(settings.head_objective).rests:
-        return (), dataclasses.replace(settings, replay_share=0.0)
+        return taught, (), dataclasses.replace(settings, replay_share=0.0)
     if settings.windows == "around":
-        return [*map(head_only, windows), *replay], settings
-    return replay, settings
+        return taught, [*map(head_only, windows), *replay], settings
+    return taught, replay, settings

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tokengraft.reporting.data import Memory, Metrics, Score, Step
+from tokengraft.reporting.data import Memory, Metrics, Score, Speed, Step
 from tokengraft.reporting.numbers import decimal, duration, percent, size
 from tokengraft.reporting.svg import ACCENT, GREY, INK, MUTED, RULE, SETTINGS, SOFT, inline_svg
 from tokengraft.reporting.text import readable
@@ -58,6 +58,15 @@ def memory(figures: Memory) -> Markup:
         rows.insert(0, ("before training", figures.baseline, SOFT))
     names, values, colours = zip(*rows, strict=True)
     return _bars("memory", "Memory at its peak", names, values, [size(value) for value in values], colours)
+
+
+def speed(figures: Speed) -> Markup:
+    """Milliseconds of a step, the run's and the plain way's."""
+    values = [1000 * figures.engine, 1000 * figures.plain]
+    labels = [f"{value:.0f} ms" for value in values]
+    return _bars(
+        "speed", "One step on the same batch", ["this engine", "the plain way"], values, labels, [ACCENT, GREY]
+    )
 
 
 def stages(seconds: dict[str, float]) -> Markup:

@@ -2,7 +2,18 @@
 
 from collections.abc import Iterator
 
-from tokengraft.reporting.data import Added, Check, Exactness, Fertility, Memory, Metrics, ModelScores, Score, Training
+from tokengraft.reporting.data import (
+    Added,
+    Check,
+    Exactness,
+    Fertility,
+    Memory,
+    Metrics,
+    ModelScores,
+    Score,
+    Speed,
+    Training,
+)
 from tokengraft.reporting.evidence import Difference, Generation, TaskDifference, TaskFigure
 from tokengraft.reporting.reading import Fields
 
@@ -195,7 +206,15 @@ def _memory(part: Fields | None) -> Memory | None:
         plain=part.whole("plain_bytes"),
         baseline=part.maybe(Fields.whole, "baseline_bytes"),
         how=part.maybe(Fields.text, "how") or "",
+        speed=_speed(part.maybe(Fields.part, "speed")),
     )
+
+
+def _speed(part: Fields | None) -> Speed | None:
+    if part is None:
+        return None
+    how = part.maybe(Fields.text, "how") or ""
+    return Speed(part.number("engine_seconds"), part.number("plain_seconds"), part.number("ratio"), how)
 
 
 def _stages(timing: Fields | None) -> dict[str, float]:

@@ -122,6 +122,7 @@ def _charts(run: Run) -> dict[str, Markup | None]:
         "cross_entropy": charts.training_curve(run.steps, "cross_entropy", "Cross-entropy of the head, nats a token"),
         "ceiling": None if limit is None else charts.ceiling(metrics.tokens.domain.saved, limit),
         "memory": None if metrics.memory is None else charts.memory(metrics.memory),
+        "speed": None if metrics.memory is None or not metrics.memory.speed else charts.speed(metrics.memory.speed),
         "stages": charts.stages(metrics.stages) if metrics.stages else None,
     }
 

@@ -13,7 +13,7 @@ from tokengraft.stages.inputs import Texts
 from tokengraft.stages.later import Learner
 from tokengraft.stages.output import write_control
 from tokengraft.stages.phase_task import CONTROL, Subject
-from tokengraft.stages.scores import LazyScorer, heldout_of, memory, score
+from tokengraft.stages.scores import LazyScorer, beside_plain, heldout_of, score
 from tokengraft.stages.train import teach
 from tokengraft.tokenizer import ExtendedTokenizer
 
@@ -41,7 +41,7 @@ def learn_all(
         return {label: score(config, run, scorer, label, model, texts) for label in labels(config)}
     scores: Scores = {}
     if phases[0].phase == ROWS:
-        memory(config, run, model, extension, texts)
+        beside_plain(config, run, model, extension, texts)
         teach(config, run, model, extension, texts)
         scores["distilled"] = score(config, run, scorer, "distilled", model, texts)
     if any(phase.phase != ROWS for phase in phases):

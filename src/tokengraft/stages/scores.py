@@ -1,5 +1,6 @@
 """What each variant of the model is worth on held-out text, what it writes, and what training it took in memory."""
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
@@ -17,9 +18,11 @@ from tokengraft.evaluation.paired_text import PairedText
 from tokengraft.evaluation.readings import Reading
 from tokengraft.evaluation.scorecard import Scorer, generation_score
 from tokengraft.evaluation.step_memory import Case, compare_memory
+from tokengraft.evaluation.step_speed import compare_speed
 from tokengraft.evaluation.windows import byte_windows, spread
 from tokengraft.model.load import pick_device
 from tokengraft.phases.task import Heldout
+from tokengraft.phases.texts import training_text
 from tokengraft.progress import task, watch
 from tokengraft.stages.inputs import Texts
 from tokengraft.stages.phase_task import CONTROL
@@ -100,17 +103,36 @@ def _judged(text: PairedText, *, control: bool) -> list[Window]:
     return [Window(ids, ids, np.arange(len(ids)), len(ids), np.arange(len(ids)) >= text.first) for ids in rows]
 
 
-def memory(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, texts: Texts) -> None:
-    """Notes the peak memory of the engine beside the plain way on the first batch, where that was asked for."""
+def beside_plain(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTokenizer, texts: Texts) -> None:
+    """Notes peak memory and speed of the engine beside the plain way on the first batch, where that was asked for."""
     if not config.evaluation.memory or run.facts("memory") is not None:
         return
+    case = _first_batch(config, model, extension, texts)
+
+    def make() -> dict[str, Any]:
+        with task("measure memory, speed"):
+            try:
+                fit = run.facts("distill") or {}
+                seconds, steps = fit.get("fit_seconds") or 0.0, fit.get("steps") or 1
+                speed = compare_speed(case, fit_seconds=seconds, steps=steps)
+                return compare_memory(case).to_dict() | {"speed": speed.to_dict()}
+            except DeviceError as error:
+                return {"unknown": error.found}
+
+    once(run, "memory", make)
+
+
+def _first_batch(config: RunConfig, model: Any, extension: ExtendedTokenizer, texts: Texts) -> Case:
     windows = windows_for(config, model, extension, texts)
-    settings = config.distill
-    batch = next(
-        mixed_batches(windows.domain, windows.replay, settings.tokens_per_step, settings.replay_share, config.seed, 0)
+    taught, others, settings = training_text(
+        model, extension, windows.domain, windows.replay, config.distill, config.seed
     )
+    batch = next(mixed_batches(taught, others, settings.tokens_per_step, settings.replay_share, config.seed, 0))
     device = str(pick_device(config.device))
-    case = Case(
+    if settings.teacher_cache == "auto":
+        # A cache of one batch would always seem to pay.
+        settings = dataclasses.replace(settings, teacher_cache="none")
+    return Case(
         model=config.model,
         device=device,
         dtype="float32" if (config.dtype, device) == ("auto", "cpu") else config.dtype,
@@ -120,15 +142,6 @@ def memory(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedTok
         windows=batch,
         settings=settings,
     )
-
-    def make() -> dict[str, Any]:
-        with task("measure memory"):
-            try:
-                return compare_memory(case).to_dict()
-            except DeviceError as error:
-                return {"unknown": error.found}
-
-    once(run, "memory", make)
 
 
 def prompts(settings: EvaluationConfig, documents: Sequence[Document]) -> list[str]:

@@ -88,6 +88,7 @@ def teach(config: RunConfig, run: RunFolder, model: Any, extension: ExtendedToke
         "tokens": sum(step["tokens"] for step in steps),
         "seconds": round(seconds, 3),
         "fit": None if outcome.fit is None else asdict(outcome.fit),
+        "fit_seconds": round(outcome.fit_seconds, 3),
     }
     run.finish("distill", facts, seconds=seconds, files=(ROWS,))
     (run.path / CHECKPOINT).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Windows in batches, in an order that depends on the seed and the epoch alone, so that any step can be found again."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -144,20 +144,25 @@ def own_tokens(rhythm: Rhythm, replay: Sequence[Window]) -> int:
     return rhythm.tokens_per_step - (int(rhythm.tokens_per_step * rhythm.replay_share) if replay else 0)
 
 
-def like_lengths(windows: Sequence[Window], tokens: int) -> list[list[Window]]:
+def like_lengths(
+    windows: Sequence[Window], tokens: int, length: Callable[[Window], int] = lambda window: len(window.teacher)
+) -> list[list[Window]]:
     """The windows in groups none of whose windows is less than half as long as the longest: padding stays small.
 
-    A group has at most `tokens` base tokens, padding included, or is a single window.
+    A group has at most `tokens` base tokens, padding included, or is a single window. `length` is what a window's
+    padding is measured by.
 
     Domain and replay text of one step can differ in length by a factor of thirty.
     """
     groups: list[list[Window]] = []
-    for window in sorted(windows, key=lambda window: len(window.teacher), reverse=True):
-        longest = len(groups[-1][0].teacher) if groups else 0
-        if groups and 2 * len(window.teacher) >= longest and (len(groups[-1]) + 1) * longest <= tokens:
+    widest = 0
+    for window in sorted(windows, key=length, reverse=True):
+        widest = max(widest, len(window.teacher))
+        if groups and 2 * length(window) >= length(groups[-1][0]) and (len(groups[-1]) + 1) * widest <= tokens:
             groups[-1].append(window)
         else:
             groups.append([window])
+            widest = len(window.teacher)
     return groups
 
 

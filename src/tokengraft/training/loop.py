@@ -71,6 +71,7 @@ class Outcome:
     losses: list[dict[str, float]] = field(default_factory=list)
     fit: Any = None
     """What a closing fit brought, where the phase ends in one."""
+    fit_seconds: float = 0.0
     memory: dict[str, int] = field(default_factory=dict)
     """Bytes that were held for training: weights, gradients and moments of what was trained."""
     merge_error: float | None = None
