@@ -73,7 +73,8 @@ def speed_table(arguments):
         ]
         parts.append(
             f"A new token every {every} ids: {useful} compared positions, {before} before a first new token. "
-            f"Llama of d 512, 8 layers, V 32 000, random weights, {rows} new tokens; {arguments.rounds} rounds in turn, medians.\n\n"
+            f"Llama of d 512, 8 layers, V 32 000, random weights, {rows} new tokens; {arguments.rounds} rounds in "
+            "turn, medians.\n\n"
             "| way | ms a compared position | times plain, float32 | times plain, bfloat16 |\n|---|---|---|---|\n"
             + "\n".join(lines) + "\n"
         )  # fmt: skip
