@@ -5,13 +5,15 @@ import unicodedata
 from collections import Counter
 
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from tokengraft.tokenizer import TokenizerFile, family_of
+from tokengraft.tokenizer import TokenizerFile, dividers, family_of
+from tokengraft.tokenizer.ascii_counts import counts_of
 from tokengraft.tokenizer.chunks import Chunked
-from tokengraft.tokenizer.dividers import PatternDivider, PipelineDivider, Spaced
+from tokengraft.tokenizer.dividers import GPT2_PATTERN, PatternDivider, PipelineDivider, Spaced
 from tokengraft.tokenizer.pretokens import splitter_of
 from tokengraft.tokenizer.spelling import text_of_spelling
 
@@ -48,6 +50,22 @@ def test_pretokens_are_those_of_the_library(splitters, text):
 def test_each_pipeline_goes_its_fast_way(splitters):
     ways = [type(splitter.divide) for _, splitter in splitters]
     assert ways == [PatternDivider, Spaced, PatternDivider, PatternDivider, Chunked]
+
+
+@given(st.text(st.sampled_from("'strevlmdxA19._ \t\n\r\x0b\x1c\x7f"), max_size=80))
+def test_counting_by_arrays_is_counting_the_list(text):
+    assert counts_of(text) == Counter(regex.findall(GPT2_PATTERN, text))
+
+
+def test_long_text_of_ascii_alone_is_counted_by_arrays(splitters, monkeypatch):
+    [(_, splitter), *_] = splitters
+    sentence = "it's a  tokenizer_of 'words'\n\tas we've_seen in 1999 "
+    texts = [sentence * 100, sentence * 100 + "é", sentence * 100 + "\0", sentence]
+    arrays = []
+    monkeypatch.setattr(dividers, "counts_of", lambda text: arrays.append(text) or counts_of(text))
+    for text in texts:
+        assert splitter.tally(text) == Counter(splitter(text))
+    assert arrays == texts[:1]
 
 
 @given(TEXTS)

@@ -27,7 +27,7 @@ class Tallies(Protocol):
     """A split that counts faster than it lists."""
 
     def tally(self, text: str) -> Mapping[str, int]:
-        """How often each pre-token occurs in a text, in the order of first occurrence."""
+        """How often each pre-token occurs in a text, in an order that depends on the text alone."""
         ...
 
 
@@ -53,12 +53,13 @@ def count_pretokens(
     max_distinct: int = MAX_DISTINCT,
     spill_folder: str | Path | None = None,
 ) -> Mapping[str, int]:
-    """How often each pre-token occurs, at most `max_per_document` times in one text, in the order of first occurrence.
+    """How often each pre-token occurs, at most `max_per_document` times in one text.
 
-    The result, its order included, is the same for any number of processes. None takes the cores that there are, or
-    this process alone for a small corpus. A few batches of text are in memory at a time. Counts are Python's own
-    integers, exact at any size. Past `max_distinct` pre-tokens, counts go to disk (in `spill_folder`; None: where
-    temporary files go), and the result is a mapping that is read from there, as exact, in an order of its own.
+    The order is that of first occurrence; in one text as its tally has it, where the split tallies. The result, its
+    order included, is the same for any number of processes. None takes the cores that there are, or this process alone
+    for a small corpus. A few batches of text are in memory at a time. Counts are Python's own integers, exact at any
+    size. Past `max_distinct` pre-tokens, counts go to disk (in `spill_folder`; None: where temporary files go), and the
+    result is a mapping that is read from there, as exact, in an order of its own.
 
     >>> count_pretokens(["a b a a", "b c"], str.split, max_per_document=2)
     {'a': 2, 'b': 2, 'c': 1}
@@ -92,22 +93,15 @@ class Counting:
     max_per_document: int
 
     def __call__(self, texts: Iterable[str]) -> Counts:
-        """Capped counts of the texts."""
-        return count_batch(self.split, self.max_per_document, texts)
-
-
-def count_batch(split: Split, max_per_document: int, texts: Iterable[str]) -> Counts:
-    """Capped counts of a few texts, in the order of first occurrence."""
-    total: Counter[str] = Counter()
-    known = total.get
-    tally = split.tally if isinstance(split, Tallies) else lambda text: Counter(split(text))
-    for text in texts:
-        counts = tally(text)
-        total.update(counts.keys())  # one for each, without a step of the interpreter for each
-        for pretoken, count in counts.items():
-            if count > 1 < max_per_document:
-                total[pretoken] = known(pretoken, 0) + min(count, max_per_document) - 1
-    return dict(total)
+        """Capped counts of the texts, in the order of their tallies."""
+        split, most = self.split, self.max_per_document
+        tally = split.tally if isinstance(split, Tallies) else lambda text: Counter(split(text))
+        total: Counts = {}
+        known = total.get
+        for text in texts:
+            for pretoken, count in tally(text).items():
+                total[pretoken] = known(pretoken, 0) + (count if count < most else most)
+        return total
 
 
 def _add(total: Counts, counts: Counts) -> None:

@@ -10,14 +10,17 @@ fast ways follow the newer tables.
 import json
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain, groupby
 from typing import Any
 
 import regex
 from tokenizers.pre_tokenizers import PreTokenizer
 
+from tokengraft.tokenizer.ascii_counts import countable, counts_of
 from tokengraft.tokenizer.ascii_patterns import ascii_pattern
 from tokengraft.tokenizer.chunks import Divider, Isolated, covers, in_turn, lines_of, tally
 from tokengraft.tokenizer.file import TokenizerFile
@@ -58,11 +61,17 @@ class PatternDivider:
     exact: PipelineDivider
     covers: bool = False
     """Whether the pattern is known to cover any text."""
+    by_arrays: bool = False
+    """Whether long text of ASCII alone is counted by arrays: of GPT-2's pattern."""
 
     def __call__(self, text: str) -> list[str]:
         """The pre-tokens of a stretch without added tokens."""
         pieces = self._matches(text)
         return pieces if self.covers or len("".join(pieces)) == len(text) else self.exact(text)
+
+    def tally(self, text: str) -> dict[str, int]:
+        """How often each pre-token occurs."""
+        return counts_of(text) if self.by_arrays and countable(text) else Counter(self(text))
 
     def _matches(self, text: str) -> list[str]:
         if self.ascii is None:
@@ -71,10 +80,10 @@ class PatternDivider:
             return self.ascii.findall(text)
         if self.lines is None:
             return self.pattern.findall(text)
-        plain, other = self.ascii.findall, self.pattern.findall
-        return [
-            piece for line in self.lines.findall(text) for piece in (plain(line) if line.isascii() else other(line))
-        ]
+        # Lines of one kind that follow each other go together: a call costs as much as a few pre-tokens.
+        blocks = groupby(self.lines.findall(text), str.isascii)
+        ways = {True: self.ascii.findall, False: self.pattern.findall}
+        return list(chain.from_iterable(ways[plain]("".join(lines)) for plain, lines in blocks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +157,10 @@ def _one_split(pattern: str, exact: PipelineDivider, *, fast: bool) -> Divider |
         return None
     if not fast:
         return PatternDivider(compiled, None, None, exact)
-    return PatternDivider(compiled, ascii_pattern(pattern), lines_of(pattern), exact, covers(pattern))
+    divide = PatternDivider(compiled, ascii_pattern(pattern), lines_of(pattern), exact, covers(pattern))
+    probe = ASCII_PROBE.replace("\0", "")
+    by_arrays = pattern == GPT2_PATTERN and counts_of(probe) == Counter(divide(probe))
+    return replace(divide, by_arrays=by_arrays)
 
 
 def _splits(patterns: Sequence[str]) -> Divider | None:

@@ -1,15 +1,24 @@
 """The model of a tokenizer without its pipeline: what it is given is one pre-token, already spelled."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
-from tokenizers import Tokenizer
+import numpy as np
+from jaxtyping import Int
+from tokenizers import AddedToken, Tokenizer
 
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.merging import Words
 
 BATCH = 20_000
 """Pre-tokens encoded in one call: enough for all cores, little enough that the library's encodings stay small."""
+
+ROW = 500
+"""Pre-tokens that stand in one text: a batch holds several texts, for all cores."""
+
+SEPARATOR = "\U0010fffe"
+"""A code point that is no character, and that text should not hold."""
 
 
 def model_alone(file: TokenizerFile) -> Tokenizer:
@@ -31,11 +40,46 @@ def encoded_words(
 ) -> Words:
     """Pre-tokens with their counts, a batch at a time: what is kept of them is arrays of numbers."""
     rows = iter(counts.items())
+    row = Row.of(model)
     parts: list[Words] = []
     while batch := list(islice(rows, BATCH)):
         pretokens, numbers = zip(*batch, strict=True)
-        parts.append(Words.of(encoded(model, spell(pretokens)), numbers))
+        spelled = spell(pretokens)
+        arrays = row and row.encoded(spelled)
+        words = Words(*arrays, np.asarray(numbers, np.int64)) if arrays else Words.of(encoded(model, spelled), numbers)
+        parts.append(words)
     return Words.joined(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Encodes many pre-tokens as one text, which takes half the time of as many texts: no result for each is made.
+
+    Between them stands an added token, so the model sees each alone.
+    """
+
+    tokenizer: Tokenizer
+    separator: int
+
+    @classmethod
+    def of(cls, model: Tokenizer) -> "Row | None":
+        """None where the library would give the separator an id that the model has."""
+        tokenizer = Tokenizer(model.model)
+        tokenizer.add_special_tokens([AddedToken(SEPARATOR, normalized=False, special=True)])
+        number = tokenizer.token_to_id(SEPARATOR)
+        return (
+            None if number is None or Tokenizer(model.model).id_to_token(number) is not None else cls(tokenizer, number)
+        )
+
+    def encoded(self, spelled: Sequence[str]) -> tuple[Int[np.ndarray, " ids"], Int[np.ndarray, " words"]] | None:
+        """(ids side by side, how many of them each pre-token has); None where one holds the separator itself."""
+        rows = [SEPARATOR.join([*spelled[start : start + ROW], ""]) for start in range(0, len(spelled), ROW)]
+        results = self.tokenizer.encode_batch_fast(rows, add_special_tokens=False)
+        ids = np.concatenate([np.asarray(result.ids, np.int64) for result in results])
+        ends = np.flatnonzero(ids == self.separator)
+        if len(ends) != len(spelled):
+            return None
+        return np.delete(ids, ends), np.diff(ends, prepend=-1) - 1
 
 
 def encoded(model: Tokenizer, spelled: Sequence[str]) -> list[list[int]]:

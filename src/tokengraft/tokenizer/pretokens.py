@@ -83,7 +83,7 @@ class Splitter:
         return [pretoken for divide, stretch in self._stretches(text) for pretoken in divide(stretch)]
 
     def tally(self, text: str) -> dict[str, int]:
-        """How often each pre-token occurs in `text`, in the order of first occurrence; faster than to list them."""
+        """How often each pre-token occurs in `text`, in an order that depends on it alone; faster than to list them."""
         stretches = self._stretches(text)
         if len(stretches) == 1:
             return tally(*stretches[0])
