@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -59,6 +60,7 @@ def test_tokens_prints_the_ceiling_first_then_tokens_and_rejects(material):
     place = done.stdout.index
     assert place("ceiling") < place("4 of 20 new tokens") < place("rejects") < place("heldout") < place("general")
     assert "not among the 20 most frequent" in done.stdout
+    assert re.search(r"\d of them intermediate: steps to longer ones, in \d.*% of the uses", done.stdout)
 
 
 def test_tokens_as_json(material):
@@ -66,6 +68,11 @@ def test_tokens_as_json(material):
     found = json.loads(done.stdout)
     assert found["added"] == len(found["tokens"]) <= 20
     assert all(reject["rejected"] for reject in found["rejects"])
+    merges = {token["id"]: token["merge"] for token in found["tokens"]}
+    steps = {token["id"]: token["step_to"] for token in found["tokens"] if "intermediate" in token["notes"]}
+    assert steps
+    assert all(number in merges[end] for number, end in steps.items())
+    assert all(token["saved"] == token["uses"] * (len(token["pieces"]) - 1) for token in found["tokens"])
     assert 0 < found["measured"]["heldout"]["saved"] <= found["ceiling"]["share"] < 1
 
 

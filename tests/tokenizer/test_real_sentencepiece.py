@@ -10,6 +10,7 @@ import pytest
 
 from tokengraft.tokenizer import ExtendedTokenizer, check_extension, extend_tokenizer, fertility, require
 from tokengraft.tokenizer.fuzz import fuzz_texts
+from tokengraft.tokenizer.prune import prune_tokenizer
 
 pytestmark = pytest.mark.data
 
@@ -38,6 +39,18 @@ def domain(request, shared_data):
 @pytest.fixture(scope="module")
 def extended(place, domain):
     return extend_tokenizer(place, domain[0], 400, processes=1)
+
+
+def test_the_sentencepiece_library_follows_a_pruned_tokenizer(shared_data):
+    sentencepiece = pytest.importorskip("sentencepiece", reason="the extra `sentencepiece` is not installed")
+    domain, other = texts(shared_data, "verilog", 60), texts(shared_data, "wikitext2", 60)
+    pruned = prune_tokenizer(shared_data / "tokenizers/llama2", domain[:40], 300, general=other[:20], processes=1)
+    library = sentencepiece.SentencePieceProcessor(model_proto=pruned.file.binaries["tokenizer.model"])
+    assert library.vocab_size() == pruned.base.size
+    extra = [entry.gone_bytes.decode() for entry in pruned.replaced]
+    plain = [text.replace("<unk>", "") for text in other]  # a token for tokenizer.json alone
+    for text in [*domain, *plain, *extra, *(entry.bytes.decode() for entry in pruned.replaced)]:
+        assert library.encode(text) == pruned.file.encode([text])[0]
 
 
 def test_every_promise_holds_on_held_out_text(extended, shared_data, domain):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tokengraft.errors import TokenizerError
 from tokengraft.tokenizer import TokenizerFile, ceiling_of_texts, count_corpus, extend_tokenizer, family_of
+from tokengraft.tokenizer.prune import prune_tokenizer
 from tokengraft.tokenizer.sentencepiece_model import NORMAL, USER_DEFINED, Piece, next_lower, read_pieces
 
 KINDS = ("sentencepiece", "metaspace")
@@ -171,6 +172,46 @@ def test_the_model_gets_the_same_pieces(files, code, tmp_path):
     extension.save(tmp_path)
     assert (tmp_path / "tokenizer.model").read_bytes() == new
     assert TokenizerFile.load(tmp_path).binaries == extension.file.binaries
+
+
+def test_the_model_of_a_pruned_tokenizer_follows_it(files, code, tmp_path):
+    file = files["sentencepiece"]
+    trainer = b"\x12\x03\x20\xac\x02"  # field 2, which is left as it is
+    old = model_of(file) + trainer
+    pruned = prune_tokenizer(with_model(file, old), code, 10, processes=1)
+    pruned.save(tmp_path)
+    new = (tmp_path / "tokenizer.model").read_bytes()
+    assert new.endswith(trainer)
+    before, after = read_pieces(old), read_pieces(new)
+    assert [piece.text for piece in after] == pruned.file.tokens[: len(after)]
+    freed = [entry.id for entry in pruned.replaced]
+    assert [piece for place, piece in enumerate(before) if place not in freed] == [
+        piece for place, piece in enumerate(after) if place not in freed
+    ]
+    scores = [after[number].score for number in freed]
+    assert scores == sorted(set(scores), reverse=True)
+    assert scores[0] < min(piece.score for piece in before)
+
+
+def test_pieces_of_another_kind_keep_their_ids(files, code):
+    file = files["sentencepiece"]
+    free = prune_tokenizer(file, code, 10, processes=1).replaced[0]
+    kinds = [USER_DEFINED if number == free.id else NORMAL for number in range(file.size)]
+    data = b"".join(Piece(token, -float(number), kinds[number]).encoded() for number, token in enumerate(file.tokens))
+    pruned = prune_tokenizer(with_model(file, data), code, 10, processes=1)
+    assert free.id not in [entry.id for entry in pruned.replaced]
+
+
+def test_a_model_with_other_ids_is_refused_before_counting(files):
+    file = files["sentencepiece"]
+    data = Piece("<pad>", 0.0).encoded() + model_of(file)
+
+    def never():
+        raise AssertionError("counted")
+        yield ""
+
+    with pytest.raises(TokenizerError, match="id 0 is '<pad>'"):
+        prune_tokenizer(with_model(file, data), never(), 5, processes=1)
 
 
 @pytest.mark.parametrize("score", [-1e9, -31740.0, 0.0, -1e-40])

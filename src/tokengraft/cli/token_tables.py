@@ -11,6 +11,7 @@ from rich.table import Table
 
 from tokengraft.tokenizer import ExtendedTokenizer
 from tokengraft.tokenizer.material import Gain, Material
+from tokengraft.tokenizer.tokens import steps
 
 OUTCOMES = {"passed": "green", "measured": "yellow", "failed": "red"}
 
@@ -59,7 +60,7 @@ def as_json(extension: ExtendedTokenizer, measured: Mapping[str, Gain]) -> str:
             "saved": _saved(extension),
             "measured": {name: gain.to_dict() for name, gain in measured.items()},
             "checks": [check.to_dict() for check in extension.checks],
-            "tokens": [token.to_dict() for token in extension.new_tokens],
+            "tokens": list(_described(extension)),
             "rejects": [reject.to_dict() for reject in extension.rejects],
         },
         ensure_ascii=False,
@@ -73,6 +74,13 @@ def candidates(extension: ExtendedTokenizer) -> Iterator[dict[str, Any]]:
     yield from (reject.to_dict() for reject in extension.rejects)
 
 
+def _described(extension: ExtendedTokenizer) -> Iterator[dict[str, Any]]:
+    """Each token with its uses, and what an intermediate one is a step to."""
+    ends = steps(extension.new_tokens)
+    for token in extension.new_tokens:
+        yield {**token.to_dict(), "uses": token.uses, "step_to": ends[token.id].id if token.id in ends else None}
+
+
 def _saved(extension: ExtendedTokenizer) -> float:
     tokens = extension.ceiling.tokens
     return sum(token.saved for token in extension.new_tokens) / tokens if tokens else 0.0
@@ -81,13 +89,14 @@ def _saved(extension: ExtendedTokenizer) -> float:
 def _tokens(extension: ExtendedTokenizer, shown: Sequence[Any]) -> Table:
     title = f"{len(shown)} of {len(extension.new_tokens)} new tokens, those that save most ({extension.method})"
     table = Table(title=title, title_justify="left")
-    for name in ("id", "token", "pieces", "count", "saved", "notes"):
-        table.add_column(name, justify="right" if name in {"id", "count", "saved"} else "left")
+    for name in ("id", "token", "pieces", "count", "uses", "saved", "notes"):
+        table.add_column(name, justify="right" if name in {"id", "count", "uses", "saved"} else "left")
+    ends = steps(extension.new_tokens)
     for token in shown:
         pieces = "|".join(map(_visible, token.piece_texts))
-        table.add_row(
-            str(token.id), _visible(token.text), pieces, str(token.count), str(token.saved), ", ".join(token.notes)
-        )
+        numbers = (str(number) for number in (token.count, token.uses, token.saved))
+        step = f" (to {_visible(ends[token.id].text)})" if token.id in ends else ""
+        table.add_row(str(token.id), _visible(token.text), pieces, *numbers, f"{', '.join(token.notes)}{step}")
     return table
 
 
@@ -102,8 +111,11 @@ def _rejects(extension: ExtendedTokenizer, rows: int) -> Table:
 
 
 def _print_gains(extension: ExtendedTokenizer, measured: Mapping[str, Gain]) -> None:
-    intermediate = sum(token.intermediate for token in extension.new_tokens)
-    _print(f"tokens   {len(extension.new_tokens)} new, {intermediate} of them intermediate")
+    intermediate = [token.uses for token in extension.new_tokens if token.intermediate]
+    uses = sum(token.uses for token in extension.new_tokens)
+    share = f": steps to longer ones, in {sum(intermediate) / max(uses, 1):.1%} of the uses of new tokens"
+    steps_said = share if intermediate else ""
+    _print(f"tokens   {len(extension.new_tokens)} new, {len(intermediate)} of them intermediate{steps_said}")
     if extension.shortfall:
         _print(f"         {extension.shortfall}")
     _print(f"chosen   {_saved(extension):.1%} fewer tokens of at most {extension.ceiling.share:.1%}, on what they were "

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
-from jaxtyping import Int
 from tokenizers import AddedToken, Tokenizer
 
 from tokengraft.tokenizer.file import TokenizerFile
@@ -45,9 +44,8 @@ def encoded_words(
     while batch := list(islice(rows, BATCH)):
         pretokens, numbers = zip(*batch, strict=True)
         spelled = spell(pretokens)
-        arrays = row and row.encoded(spelled)
-        words = Words(*arrays, np.asarray(numbers, np.int64)) if arrays else Words.of(encoded(model, spelled), numbers)
-        parts.append(words)
+        words = None if row is None else row.words(spelled, numbers)
+        parts.append(Words.of(encoded(model, spelled), numbers) if words is None else words)
     return Words.joined(parts)
 
 
@@ -71,15 +69,15 @@ class Row:
             None if number is None or Tokenizer(model.model).id_to_token(number) is not None else cls(tokenizer, number)
         )
 
-    def encoded(self, spelled: Sequence[str]) -> tuple[Int[np.ndarray, " ids"], Int[np.ndarray, " words"]] | None:
-        """(ids side by side, how many of them each pre-token has); None where one holds the separator itself."""
+    def words(self, spelled: Sequence[str], counts: Sequence[int]) -> Words | None:
+        """The pre-tokens with their counts; None where one holds the separator itself."""
         rows = [SEPARATOR.join([*spelled[start : start + ROW], ""]) for start in range(0, len(spelled), ROW)]
         results = self.tokenizer.encode_batch_fast(rows, add_special_tokens=False)
         ids = np.concatenate([np.asarray(result.ids, np.int64) for result in results])
         ends = np.flatnonzero(ids == self.separator)
         if len(ends) != len(spelled):
             return None
-        return np.delete(ids, ends), np.diff(ends, prepend=-1) - 1
+        return Words(np.delete(ids, ends), np.diff(ends, prepend=-1) - 1, np.asarray(counts, np.int64))
 
 
 def encoded(model: Tokenizer, spelled: Sequence[str]) -> list[list[int]]:

@@ -5,7 +5,7 @@ its rows must be made anew. What is given up is written down, token by token.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -21,6 +21,7 @@ from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.leaves import Leaf, leaves
 from tokengraft.tokenizer.merging import Merge, Words, learn_merges, pieces_of
 from tokengraft.tokenizer.promises import CheckResult
+from tokengraft.tokenizer.sentencepiece_model import irreplaceable, replaced_models
 from tokengraft.tokenizer.tokens import shown
 
 PRUNED = "pruned.jsonl"
@@ -90,7 +91,7 @@ class PrunedTokenizer:
     def save(self, folder: str | Path) -> None:
         """Writes the tokenizer, `pruned.jsonl` with what was given up, and the checks.
 
-        A `tokenizer.model` of SentencePiece is not written: it would still be the base's.
+        A `tokenizer.model` of SentencePiece beside the base is written too, with the same ids.
 
         Raises:
             RunFolderError: the folder cannot be written.
@@ -131,11 +132,12 @@ def prune_tokenizer(
 
     Only leaves go: tokens that no other rule joins. Bytes, single characters and added tokens stay. Of the leaves that
     the domain never uses, those go first that `general` uses least, then those that the base learned last. Text that
-    holds none of them encodes as before, up to the new tokens. No file is touched.
+    holds none of them encodes as before, up to the new tokens. A `tokenizer.model` beside it follows, to the same ids.
+    No file is touched.
 
     Raises:
         ConfigError: `size` or `min_count` is below 1.
-        TokenizerError: the tokenizer is no BPE that can be extended soundly.
+        TokenizerError: the tokenizer is no BPE that can be extended soundly, or its `.model` has other ids than it.
         CorpusError: the corpus is empty or unreadable, uses every leaf, or holds no pair that could become a token.
         CheckError: a promise does not hold for the result.
     """
@@ -143,10 +145,11 @@ def prune_tokenizer(
         if value < 1:
             raise ConfigError(found=f"{name} = {value}", expected="1 or more", do=f"raise {name}")
     family = _bpe(family_of(TokenizerFile.load(base)))
+    held = irreplaceable(family.file)
     counts = count_corpus(family, corpus, max_per_document=max_per_document, processes=processes)
     spared = count_corpus(family, general, max_per_document=max_per_document, processes=processes)
     words = family.words(counts)
-    chosen = list(islice(_unused(family, words, family.words(spared)), size))
+    chosen = list(islice(_unused(family, words, family.words(spared), held), size))
     merges = _learned(family, words, chosen, min_count)
     _require_some(chosen, merges, len(counts))
     pruned = _assembled(family, chosen[: len(merges)], merges)
@@ -174,12 +177,12 @@ def _bpe(family: Family) -> Family:
     return family
 
 
-def _unused(family: Family, words: Words, spared: Words) -> Iterable[Leaf]:
+def _unused(family: Family, words: Words, spared: Words, held: Collection[int]) -> Iterable[Leaf]:
     size = family.file.size
     used = words.occurrences(size)
     elsewhere = spared.occurrences(size)
     numbers = {number: int(elsewhere[number]) for number in elsewhere.nonzero()[0].tolist()}
-    return leaves(family.file, set(used.nonzero()[0].tolist()), numbers)
+    return leaves(family.file, {*used.nonzero()[0].tolist(), *held}, numbers)
 
 
 def _learned(family: Family, words: Words, gone: Sequence[Leaf], min_count: int) -> list[Merge]:
@@ -220,7 +223,8 @@ def _assembled(family: Family, gone: Sequence[Leaf], merges: Sequence[Merge]) ->
     written = [" ".join(rule) for rule in rules] if old and isinstance(old[0], str) else [list(rule) for rule in rules]
     changed = {**document, "model": {**model, "vocab": vocabulary, "merges": [*old, *written]}}
     pinned = {**changed["model"], "vocab": pinned_vocabulary(changed, size)}
-    return family.file.replaced({**changed, "model": pinned}, portable_config(family.file.config))
+    models = replaced_models(family.file, {numbers[merge.id]: merge.token for merge in merges})
+    return family.file.replaced({**changed, "model": pinned}, portable_config(family.file.config), models)
 
 
 def _places(size: int, gone: Sequence[Leaf], merges: Sequence[Merge]) -> dict[int, int]:

@@ -10,7 +10,7 @@ float32 holds no number between −1e9 − 1 and −1e9: each is the next smalle
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -96,6 +96,42 @@ def _extended(
     return appended(data, [*missing_pieces(file, len(pieces)), *new], file.size + len(new))
 
 
+def replaced_models(file: TokenizerFile, tokens: Mapping[int, str]) -> dict[str, bytes]:
+    """The `.model` files of a tokenizer in which ids stand for other tokens, the first of them merged first.
+
+    New scores lie below all before, so what is new is merged after everything old. All else stays byte by byte.
+
+    Raises:
+        TokenizerError: a `.model` is not well formed, or its ids are not those of `tokenizer.json`.
+    """
+    return {name: _replaced(file, name, data, tokens) for name, data in file.binaries.items()}
+
+
+def _replaced(file: TokenizerFile, name: str, data: bytes, tokens: Mapping[int, str]) -> bytes:
+    pieces = matching_pieces(file, name, data)
+    scores = next_lower(min(piece.score for piece in pieces), len(tokens))
+    new = {number: Piece(token, score) for (number, token), score in zip(tokens.items(), scores, strict=True)}
+    written, place = bytearray(), 0
+    for number, begin, _, end in _spans(data):
+        written += new[place].encoded() if number == 1 and place in new else data[begin:end]
+        place += number == 1
+    return bytes(written)
+
+
+def irreplaceable(file: TokenizerFile) -> frozenset[int]:
+    """Ids that a `.model` beside the tokenizer holds as something else than a piece that is found by merging, or lacks.
+
+    Raises:
+        TokenizerError: a `.model` is not well formed, or its ids are not those of `tokenizer.json`.
+    """
+    everything = frozenset(range(file.size))
+    held: set[int] = set()
+    for name, data in file.binaries.items():
+        pieces = matching_pieces(file, name, data)
+        held |= everything - {number for number, piece in enumerate(pieces) if piece.kind == NORMAL}
+    return frozenset(held)
+
+
 def matching_pieces(file: TokenizerFile, name: str, data: bytes) -> list[Piece]:
     """The pieces of a `.model` whose ids are those of the `tokenizer.json` beside it.
 
@@ -165,8 +201,14 @@ def _read_varint(data: bytes, place: int) -> tuple[int, int]:
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
     """(number, content) of each field of a message, in the order of the file."""
+    return ((number, data[start:end]) for number, _, start, end in _spans(data))
+
+
+def _spans(data: bytes) -> Iterator[tuple[int, int, int, int]]:
+    """(number, where the field begins, where its content begins and ends) of each field."""
     place = 0
     while place < len(data):
+        begin = place
         key, place = _read_varint(data, place)
         number, kind = key >> 3, key & 7
         if kind == _VARINT:
@@ -180,5 +222,5 @@ def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
             raise ValueError(f"wire type {kind} at byte {place}")
         if end > len(data):
             raise ValueError(f"a field that ends at byte {end} of {len(data)}")
-        yield number, data[place:end]
+        yield number, begin, place, end
         place = end

@@ -61,6 +61,11 @@ class NewToken:
         return INTERMEDIATE in self.notes
 
     @property
+    def uses(self) -> int:
+        """How often it is used for itself in the text that it was chosen from, encoded anew: what its row is for."""
+        return self.saved // max(1, len(self.pieces) - 1)
+
+    @property
     def outside_merges(self) -> bool:
         """Whether the whole tokenizer is needed to find it in a text, and not its model alone."""
         return ADDED in self.notes or SUPERWORD in self.notes
@@ -96,6 +101,15 @@ class NewToken:
             notes=tuple(values["notes"]),
             piece_texts=tuple(values["piece_texts"]),
         )
+
+
+def steps(tokens: Sequence[NewToken]) -> dict[int, NewToken]:
+    """For each intermediate token that a rule joins to something, by id, the most used token that it is a step to."""
+    intermediate = {token.id for token in tokens if token.intermediate}
+    found: dict[int, NewToken] = {}
+    for token in sorted(tokens, key=lambda token: token.uses):
+        found |= dict.fromkeys(intermediate.intersection(token.merge or ()), token)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
