@@ -1,0 +1,78 @@
+"""An extension that was saved gives the same ids in every library that reads it, each in a process of its own."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from tokengraft.tokenizer import extend_tokenizer
+
+READ = "import json, sys\nfolder, texts = sys.argv[1], json.load(sys.stdin)\n"
+WRITE = "\nprint(json.dumps(ids))"
+PROGRAMS = {
+    "tokenizers": """
+from tokenizers import Tokenizer
+tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
+ids = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]""",
+    "transformers": """
+import warnings
+warnings.simplefilter("ignore")
+from transformers import AutoTokenizer
+ids = AutoTokenizer.from_pretrained(folder)(texts, add_special_tokens=False)["input_ids"]""",
+    "sentencepiece": """
+from sentencepiece import SentencePieceProcessor
+ids = SentencePieceProcessor(model_file=f"{folder}/tokenizer.model").encode(texts)""",
+}
+
+
+def ids_of(library, folder, texts, python=sys.executable):
+    program = f"{READ}{PROGRAMS[library]}{WRITE}"
+    environment = {**os.environ, "PYTHONPATH": "", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [python, "-c", program, str(folder)],
+        input=json.dumps(texts), capture_output=True, text=True, timeout=300, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama3", "sentencepiece", "unigram", "wordpiece"])
+def test_a_small_tokenizer_in_the_tokenizers_library(make_tokenizer, code, english, tmp_path, kind):
+    extension = extend_tokenizer(make_tokenizer(kind), code, 30, processes=1)
+    extension.save(tmp_path)
+    texts = [*code[:20], *english[:5], " é ", ""]
+    assert ids_of("tokenizers", tmp_path, texts) == extension.encode(texts)
+
+
+@pytest.fixture(scope="module")
+def llama2(shared_data, tmp_path_factory):
+    """(extension, the folder where it is, texts that were not seen and hold no added token)."""
+    with gzip.open(shared_data / "corpora" / "verilog.jsonl.gz", "rt", encoding="utf-8") as file:
+        verilog = [json.loads(line)["text"] for _, line in zip(range(60), file, strict=False)]
+    extension = extend_tokenizer(shared_data / "tokenizers" / "llama2", verilog[:40], 300, processes=1)
+    folder = tmp_path_factory.mktemp("llama2")
+    extension.save(folder)
+    return extension, folder, [*verilog[40:], "नमस्ते दुनिया", "  two\n\nlines 42", "naïve café"]
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("library", PROGRAMS)
+def test_llama2_in_each_library(llama2, library):
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    extension, folder, texts = llama2
+    assert ids_of(library, folder, texts) == extension.encode(texts)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_llama2_in_another_transformers(llama2):
+    python = os.environ.get("TOKENGRAFT_OTHER_PYTHON")
+    if not python:
+        pytest.skip("TOKENGRAFT_OTHER_PYTHON names no interpreter with another transformers")
+    extension, folder, texts = llama2
+    assert ids_of("transformers", folder, texts, python) == extension.encode(texts)
