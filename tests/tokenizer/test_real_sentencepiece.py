@@ -7,6 +7,8 @@ import warnings
 from itertools import chain
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokengraft.tokenizer import ExtendedTokenizer, check_extension, extend_tokenizer, fertility, require
 from tokengraft.tokenizer.fuzz import fuzz_texts
@@ -59,6 +61,17 @@ def test_every_promise_holds_on_held_out_text(extended, shared_data, domain):
     found = fertility(extended, domain[1])
     assert found.documents_longer == 0
     assert found.saved > 0  # stories260K knows no letter of Hindi, and bytes are not merged
+
+
+@given(data=st.data())
+def test_the_equation_holds_for_any_text(extended, data):
+    some = [token.bytes.decode(errors="ignore") for token in extended.new_tokens[::7]]
+    parts = st.sampled_from([*some, " ", "\n\t", "always", "é", "क्ष", "e\u0301"]) | st.text(max_size=6)
+    text = "".join(data.draw(st.lists(parts, max_size=12)))
+    pieces = {token.id: token.pieces for token in extended.new_tokens}
+    ids = extended.encode([text])[0]
+    assert [piece for number in ids for piece in pieces.get(number, (number,))] == extended.base.encode([text])[0]
+    assert extended.decode(ids) == extended.base.decode(extended.base.encode([text])[0])
 
 
 def test_auto_tokenizer_reads_what_was_saved(extended, place, domain, tmp_path):

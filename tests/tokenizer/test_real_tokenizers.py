@@ -4,6 +4,8 @@ import gzip
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokengraft.alignment import align
 from tokengraft.errors import TokenizerError
@@ -47,6 +49,17 @@ def test_every_promise_holds_on_held_out_text(extended, shared_data, verilog):
     results = check_extension(extended, verilog[1], general, seed=3)
     require(results)
     assert len(extended.new_tokens) == SIZE
+
+
+@given(data=st.data())
+def test_the_equation_holds_for_any_text(extended, data):
+    some = [token.bytes.decode(errors="ignore") for token in extended.new_tokens[::7]]
+    parts = st.sampled_from([*some, " ", "\n\t", "always", "é", "क्ष", "e\u0301"]) | st.text(max_size=6)
+    text = "".join(data.draw(st.lists(parts, max_size=12)))
+    pieces = {token.id: token.pieces for token in extended.new_tokens}
+    ids = extended.encode([text])[0]
+    assert [piece for number in ids for piece in pieces.get(number, (number,))] == extended.base.encode([text])[0]
+    assert extended.decode(ids) == extended.base.decode(extended.base.encode([text])[0])
 
 
 def test_held_out_text_is_shorter_and_within_the_ceiling(extended, verilog):
