@@ -106,6 +106,8 @@ def side_by_side(rows):
         header(["tokenizer", "corpus", "asked", *names, "ceiling"]),
     ]
     for key, by_name in cells.items():
+        if len(by_name) == 1:
+            continue
         saved = [share(by_name[name]) if name in by_name else "–" for name in names]
         ceiling = next(iter(by_name.values()))["ceiling"]
         lines.append(line([*map(str, key), *saved, f"{ceiling:.2%}"]))
@@ -144,10 +146,13 @@ def by_method(rows):
         sums = [f"{sum(row[what] for row in own)}" for what in ("unreachable", "moved", "longer", "differ")]
         broken = defaultdict(int)
         for row in own:
-            for promise in row["broken"]:
+            for promise in row.get("broken", ()):
                 broken[promise] += 1
+        tried = sum("broken" in row for row in own)
         told = "; ".join(f"{promise} ({times})" for promise, times in broken.items()) or "none"
-        lines.append(line([name, str(len(own)), *sums, told]))
+        lines.append(
+            line([name, str(len(own)), *sums, f"{told}; tried in {tried} cells" if tried < len(own) else told])
+        )
     return [*lines, ""]
 
 
