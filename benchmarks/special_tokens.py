@@ -1,8 +1,8 @@
 """What does adding `<|user|>`, `<|assistant|>` and `<|pad|>` do to a model before and in training, and by which way?
 
-    python benchmarks/special_tokens.py [MODEL ...]
+    python benchmarks/special_tokens.py [MODEL ...] [--way WAY ...]
 
-Without arguments: the bundled model and those of ../shared/data/models. Three ways: tokengraft; transformers' default
+Without arguments: all ways, the bundled model and those of ../shared/data/models. Three ways: tokengraft; transformers' default
 (`add_special_tokens`, `resize_token_embeddings`, a mean with its covariance); and the same with pad = eos and rows of
 no particular start (`mean_resizing=False`). Prints a Markdown table. A model without an end token gets one.
 """
@@ -25,6 +25,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
 LIKE = {"<|user|>": ["user", "User", "human"], "<|assistant|>": ["assistant", "answer"], "<|pad|>": {"role": "pad"}}
 CONTROL = ["<|user|>", "<|assistant|>"]
 STEPS, RATE, ROWS = 200, 1e-4, 4
+WAYS = ["tokengraft", "transformers", "no mean"]
 
 
 def prepare(path, way, dtype):
@@ -172,19 +173,21 @@ def measure(path, way):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", type=Path)
-    models = parser.parse_args().models or [MODEL_DIR, *sorted(DATA.glob("*/"))]
+    parser.add_argument("--way", nargs="+", choices=WAYS, default=WAYS)
+    given = parser.parse_args()
+    models = given.models or [MODEL_DIR, *sorted(DATA.glob("*/"))]
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, {platform.machine()}, one thread; texts written by each base itself\n")
     names = None
     for path in models:
-        for way in ("tokengraft", "transformers", "no mean"):
+        for way in given.way:
             result = measure(path, way)
             if names is None:
                 names = list(result)
                 print("| model | way | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 2))
-            title = "bundled" if path == MODEL_DIR else path.name
+            title = "bundled" if path.resolve() == MODEL_DIR.resolve() else path.resolve().name
             print(f"| {title} | {way} | " + " | ".join(result[name] for name in names) + " |")
             sys.stdout.flush()
 
