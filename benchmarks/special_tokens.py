@@ -2,9 +2,11 @@
 
     python benchmarks/special_tokens.py [MODEL ...] [--way WAY ...]
 
-Without arguments: all ways, the bundled model and those of ../shared/data/models. Three ways: tokengraft; transformers' default
-(`add_special_tokens`, `resize_token_embeddings`, a mean with its covariance); and the same with pad = eos and rows of
-no particular start (`mean_resizing=False`). Prints a Markdown table. A model without an end token gets one.
+Without arguments: every way, on the bundled model and those of ../shared/data/models. Three ways: tokengraft;
+transformers' default (`add_special_tokens`, `resize_token_embeddings`: the mean with its covariance); and the same with
+rows of no particular start (`mean_resizing=False`). A model without an end token gets one. Prints a Markdown table:
+first what the tokens do before any update, in percent of the base's loss on the same text; then 200 steps of full
+training on four conversations, and what the model writes after those in float32.
 """
 
 import argparse
