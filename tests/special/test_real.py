@@ -1,11 +1,15 @@
 """`<|user|>`, `<|assistant|>` and `<|pad|>` for models that others trained: before, in and after a short training."""
 
+import inspect
+import json
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import tokengraft as tg
 from tokengraft.bundled import MODEL_DIR
+from tokengraft.special import hearing
 
 REAL = ["stories260K-hf", "tinygpt-shakespeare-hf", "chemts-gpt2-0.2m-smiles"]
 WORDS = {"<|user|>": ["user", "User", "human"], "<|assistant|>": ["assistant", "answer"], "<|pad|>": None}
@@ -89,6 +93,19 @@ def test_old_logits_and_the_first_loss_stay(place):
         first = model(**batch_of(texts, report.ids["<|pad|>"])).loss
     assert 0.99 < first / plain < 1.01
     assert report.pad.mean < 1e-6
+
+
+def test_text_that_people_wrote_does_not_wake_pad(monkeypatch):
+    """Such text has rarer hidden states than what the model writes; a row that is too deep is loud there."""
+    monkeypatch.setattr(hearing, "WIDTH", 160)
+    model, tokenizer = load(MODEL_DIR)
+    ids = tokenizer("".join(map(inspect.getsource, (json.decoder, json.encoder)))).input_ids
+    pad = tg.add_special_tokens(model, tokenizer, {"<|pad|>": None}).ids["<|pad|>"]
+    with torch.no_grad():
+        rows = torch.tensor([ids[start : start + 400] for start in range(0, 4000, 400)])
+        shares = torch.cat([model(row[None]).logits.softmax(-1)[0, :, pad] for row in rows])
+    assert shares.mean() < 1e-4
+    assert shares.max() < 0.1
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])

@@ -7,6 +7,7 @@ import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import tokengraft as tg
+from tokengraft.special.around import with_roles_around
 
 ROLES = {"<begin>": {"role": "bos"}, "<stop>": {"role": "eos"}, "<unk>": None, "<pad>": None, "<tool>": None}
 AROUND = {
@@ -63,6 +64,15 @@ def test_a_loaded_tokenizer(around):
     assert ids[1:-1] == before[1:-1]
     report.undo()
     assert tokenizer("cat").input_ids == before
+
+
+def test_processors_of_other_kinds():
+    roberta = {"type": "RobertaProcessing", "cls": ["<s>", 0], "sep": ["</s>", 2], "trim_offsets": True}
+    level = {"type": "ByteLevel", "trim_offsets": False}
+    old, new = {"bos": "<s>", "eos": "<|end|>"}, {"bos": ("<begin>", 9), "eos": ("<stop>", 10)}
+    changed = with_roles_around({"type": "Sequence", "processors": [roberta, level]}, old, new)
+    assert changed["processors"] == [{**roberta, "cls": ["<begin>", 9]}, level]
+    assert with_roles_around(None, old, new) is None
 
 
 def test_a_token_without_a_role_changes_nothing_around(around, tmp_path):

@@ -6,6 +6,9 @@ from typing import Any
 SIDES = {"bos": False, "eos": True}
 """Whether the token of a role stands behind the text."""
 
+PAIRS = ("BertProcessing", "RobertaProcessing")
+"""Processors that name one token before a text and one behind it."""
+
 
 def with_roles_around(
     processor: Mapping[str, Any] | None, old: Mapping[str, str | None], new: Mapping[str, tuple[str, int]]
@@ -26,6 +29,12 @@ def with_roles_around(
         return None
     if processor["type"] == "Sequence":
         return {**processor, "processors": [with_roles_around(each, old, new) for each in processor["processors"]]}
+    if processor["type"] in PAIRS:
+        pairs = {"cls": "bos", "sep": "eos"}
+        changed = {
+            name: list(new[role]) for name, role in pairs.items() if role in new and processor[name][0] == old.get(role)
+        }
+        return {**processor, **changed}
     if processor["type"] != "TemplateProcessing":
         return processor
     known = dict(processor["special_tokens"])

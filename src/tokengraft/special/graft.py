@@ -67,7 +67,7 @@ def graft(model: Any, plan: Plan, *, pad_to_multiple_of: int = 1, share: float =
     needed = -(-max(tables.rows, plan.size) // pad_to_multiple_of) * pad_to_multiple_of
     phantoms = max(0, needed - max(tables.rows, plan.size))
     with frozen(inner), unpacked(inner):
-        heard, other, judged = (listen(inner, first, seed * 3 + part) for part in range(3))
+        heard, other, judged = listen(inner, first, seed)
         imprint = Imprint.take(inner, list(range(first)), first, batches=2)
         made = make_rows(
             inner, plan.base, plan.word_tokens, plan.tokens, heard, other, phantoms=phantoms, share=share, seed=seed

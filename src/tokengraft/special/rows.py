@@ -22,6 +22,9 @@ from tokengraft.tokenizer import NewToken, TokenizerFile
 BIAS_OF_SILENCE = -1e4
 """Logit that a head with a bias gives to a silent row; float16 holds it."""
 
+MARGIN = 0.2
+"""How much nearer to the wrong side of v hidden states may lie than those heard, where their mean is at 1."""
+
 MOST_QUIETING = 20.0
 """Nats by which a row's logit is lowered at most."""
 
@@ -187,13 +190,15 @@ def _silence(
 def _depth(direction: Float[Tensor, " d"], fitted: Hearing, other: Hearing) -> float:
     """K of the row −K v, up to where its probability is 0 in float32 at 99 of 100 positions that v was fitted on.
 
-    Where a model has rare hidden states on the wrong side of v, a deep row would be loud there: of the depths, the one
-    is taken that has the least mean probability on other text.
+    Where a model has rare hidden states on the wrong side of v, a deep row would be loud there, and text that people
+    write has rarer ones than text that is heard here. So of the depths, the one is taken that has the least mean
+    probability if every state lay nearer to that side than it does.
     """
     low = float(torch.quantile(fitted.hidden @ direction, 0.01))
     deepest = UNDERFLOW / max(low, 0.1)
     tried = [deepest * 0.85**step for step in range(40)]
-    return min(tried, key=lambda depth: float(other.shares(-depth * direction[None], None).mean()))
+    nearer = other.nearer(direction, MARGIN)
+    return min(tried, key=lambda depth: float(nearer.shares(-depth * direction[None], None).mean()))
 
 
 @dataclass(frozen=True, slots=True)
