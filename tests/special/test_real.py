@@ -92,7 +92,7 @@ def test_old_logits_and_the_first_loss_stay(place):
         assert all(torch.equal(model(row).logits[..., :size], old) for row, old in zip(rows, before, strict=True))
         first = model(**batch_of(texts, report.ids["<|pad|>"])).loss
     assert 0.99 < first / plain < 1.01
-    assert report.pad.mean < 1e-6
+    assert report.pad.mean < 1e-4
 
 
 def test_text_that_people_wrote_does_not_wake_pad(monkeypatch):

@@ -64,7 +64,7 @@ def make_rows(
     biases = None if bias is None else make.biases(bias.detach()[: file.size].float().cpu())
     silent = frozenset(make.silent())
     direction = quiet_direction(hearing)
-    quieted = _lower(heads, biases, direction, other, silent, share)
+    quieted = _lower(heads, biases, direction, (hearing, other), silent, share)
     _silence(heads, biases, direction, _depth(direction, hearing, other) if silent else 0.0, silent)
     return Rows(NewRows(inputs, heads, biases, tied=tables.tied), direction, tuple(starts), tuple(quieted), silent)
 
@@ -140,7 +140,7 @@ class _Maker:
 
 def _lower(
     heads: Float[Tensor, "new d"], biases: Float[Tensor, " new"] | None, direction: Float[Tensor, " d"],
-    hearing: Hearing, silent: frozenset[int], share: float,
+    hearings: Sequence[Hearing], silent: frozenset[int], share: float,
 ) -> list[float]:  # fmt: skip
     """Lowers, in place, the head row of each token that is heard until it takes no more than its part of `share`."""
     amounts = [0.0] * len(heads)
@@ -150,7 +150,7 @@ def _lower(
     part = share / len(heard)
     for place in heard:
         row, bias = heads[place : place + 1], None if biases is None else biases[place : place + 1]
-        amounts[place] = _least(row, bias, direction, hearing, part)
+        amounts[place] = _least(row, bias, direction, hearings, part)
         if biases is not None:
             biases[place] -= amounts[place]
         else:
@@ -159,17 +159,18 @@ def _lower(
 
 
 def _least(
-    row: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"] | None, direction: Float[Tensor, " d"], hearing: Hearing,
-    part: float,
+    row: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"] | None, direction: Float[Tensor, " d"],
+    hearings: Sequence[Hearing], part: float,
 ) -> float:  # fmt: skip
     """The least number of nats that brings the row's mean share to `part`; where none does, the one nearest to it.
 
-    `hearing` is not what the direction was fitted on: along a bad direction a row may become louder instead.
+    It must do so on each of `hearings`, also on those that the direction was not fitted on: along a bad direction a row
+    may become louder instead.
     """
     found = {}
     for amount in np.arange(0, MOST_QUIETING, 0.25).tolist():
         lowered = (row, bias - amount) if bias is not None else (row - amount * direction, None)
-        found[amount] = float(hearing.mean_shares(*lowered)[0])
+        found[amount] = max(float(hearing.mean_shares(*lowered)[0]) for hearing in hearings)
         if found[amount] <= part:
             return amount
     return min(found, key=found.__getitem__)
