@@ -35,10 +35,9 @@ def with_added(
     added = sorted([*file.added_tokens, *entries], key=lambda token: token["id"])
     model = {**file.document["model"], "vocab": _vocabulary(file, contents)}
     old = {role: holder_of(file, role) for role in roles}
-    new = {entry["content"]: entry["id"] for entry in entries}
-    around = with_roles_around(
-        file.document.get("post_processor"), old, {role: (content, new[content]) for role, content in roles.items()}
-    )
+    ids = {content: file.size + place for place, content in enumerate(contents)}
+    new = {role: (content, ids[content]) for role, content in roles.items()}
+    around = with_roles_around(file.document.get("post_processor"), old, new)
     document = {**file.document, "added_tokens": added, "model": model}
     if around != file.document.get("post_processor"):
         document["post_processor"] = around
