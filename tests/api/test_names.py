@@ -34,6 +34,13 @@ def test_names_are_the_same_everywhere():
     assert sorted(tg.__all__) == list(tg.__all__) == sorted(tg._ROOMS) == dir(tg)
 
 
+def test_no_room_stands_where_a_name_does():
+    """Importing `tokengraft.x` sets `tg.x`: a room of that name would take a function's place."""
+    rooms = {path.stem for path in SOURCE.parent.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert {"special", "interpret"} < rooms
+    assert rooms & set(tg._ROOMS) == set()
+
+
 def test_a_name_that_is_not_there():
     with pytest.raises(AttributeError, match="no attribute 'expnad'"):
         _ = tg.expnad

@@ -76,6 +76,8 @@ def test_phantom_rows_are_suppressed(tmp_path, tokenizer):
     for place, chosen in ((folder, True), (tmp_path / "copy", False)):
         ids = AutoModelForCausalLM.from_pretrained(place).generate(text, max_new_tokens=2, do_sample=False)
         assert bool((ids >= len(tokenizer)).any()) == chosen
+    [left] = tg.doctor(tmp_path / "copy", only=["phantom-rows-mass"])
+    assert (left.severity, left.fixable, left.evidence["suppressed"]) == ("warning", False, 20)  # still in the loss
 
 
 def test_a_tokenizer_from_elsewhere_comes_along(tmp_path, folder, tokenizer_texts):

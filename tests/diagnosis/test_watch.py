@@ -1,5 +1,8 @@
 """Watch: the first NaN or Inf is named by tensor, rows, tokens and batch; the training stops; a sound one does not."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from transformers import Trainer, TrainingArguments
@@ -155,3 +158,40 @@ def test_in_our_loop():
 
     with pytest.raises(NonFinite, match="after step 1"), tg.Watch(table, optimizer=[optimizer]):
         run_phase(table, [optimizer], batches, step, Plan(steps=2), Journal())
+
+
+SCRIPT = """
+import sys
+from transformers import AutoModelForCausalLM, AutoTokenizer, Trainer, TrainingArguments
+import tokengraft as tg
+
+folder, optimiser, where = sys.argv[1:]
+model, tokenizer = AutoModelForCausalLM.from_pretrained(folder, dtype="float16"), AutoTokenizer.from_pretrained(folder)
+rows = [tokenizer(text).input_ids for text in ("the cat sat", "the dog sat", "the rain")]
+args = TrainingArguments(
+    where, max_steps=3, per_device_train_batch_size=1, report_to=[], save_strategy="no", disable_tqdm=True,
+    use_cpu=True, optim=optimiser,
+)
+data = [{"input_ids": ids, "labels": ids} for ids in rows]
+Trainer(model, args, train_dataset=data, callbacks=[tg.Watch(tokenizer=tokenizer)]).train()
+"""
+
+
+def run_script(folder, optimiser, place):
+    arguments = [sys.executable, "-c", SCRIPT, folder, optimiser, place]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_a_script_of_ones_own_in_a_fresh_process(folder, tmp_path):
+    """As the page shows it: half precision with an Adam whose ε is 0 there stops, with what a reader needs."""
+    done = run_script(folder, "adamw_torch", tmp_path)
+    assert done.returncode == 1
+    message = done.stderr[done.stderr.index("NonFinite: ") :]
+    for part in (
+        "rows of model.embed_tokens.weight are NaN or Inf after step 1",
+        "'<|begin|>'",
+        "batch 1",
+        "fp16-adam-eps",
+    ):
+        assert part in message
+    assert run_script(folder, "sgd", tmp_path).returncode == 0

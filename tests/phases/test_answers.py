@@ -96,7 +96,7 @@ def test_conversations_that_cannot_be_used(extension, tmp_path, record, message)
 
 
 def test_no_template_and_no_format(extension, tmp_path, monkeypatch):
-    monkeypatch.delitem(extension.base.config, "chat_template")
+    monkeypatch.delitem(extension.file.config, "chat_template")
     with pytest.raises(TokenizerError, match="without a chat template"):
         windows(extension, InstructionConfig(write(tmp_path / "qa.jsonl", [QUESTION])))
 

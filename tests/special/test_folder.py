@@ -60,6 +60,11 @@ def test_new_tokens_take_little_and_pad_next_to_nothing(added):
     assert report.pad.mean <= (1e-9 if certain else 1 / 316)
 
 
+def test_the_doctor_finds_no_error(added):
+    base, out, _ = added
+    assert [finding for finding in tg.doctor(out, base=base) if finding.severity == "error"] == []
+
+
 def test_removing_gives_every_byte_back(added, tmp_path):
     base, out, report = added
     done = tg.remove_special_tokens(out, out=tmp_path / "back")

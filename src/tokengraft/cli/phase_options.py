@@ -6,24 +6,26 @@ from typing import Any
 
 from tokengraft.config import RunConfig, as_mappings, merged, read_settings
 from tokengraft.errors import ConfigError
+from tokengraft.recipes import read_recipe
 
 OUT = "tokengraft-training"
 
 
 def train_settings(
-    config: Path | None, flags: Mapping[str, Any], phases: Sequence[str], steps: int | None
+    config: Path | None, flags: Mapping[str, Any], phases: Sequence[str], steps: int | None, recipe: str | None = None
 ) -> RunConfig:
-    """The settings of a training: the file's, the flags over them, `phase.…` laid over each phase.
+    """The settings of a training: the recipe's, the file's over them, then the flags; `phase.…` over each phase.
 
     Raises:
         ConfigError: no phase is named, or a setting cannot be.
     """
     own = dict(flags)
+    laid = as_mappings(read_recipe(recipe)) if recipe else {}
     of_phases = {**(own.pop("phase", None) or {}), **({} if steps is None else {"steps": steps})}
-    settings = merged({"out": OUT, **(as_mappings(read_settings(config)) if config else {})}, own)
+    settings = merged({"out": OUT, **merged(laid, as_mappings(read_settings(config)) if config else {})}, own)
     listed = [{"phase": name} for name in phases] or settings.get("phases")
     if not listed:
-        raise ConfigError(found="no phase", expected="one at least", do="name it with --phase, for instance lora")
+        raise ConfigError(found="no phase", expected="one at least", do="name it with --phase, or take a --recipe")
     settings["phases"] = [{**phase, **_for(phase, of_phases)} for phase in listed]
     settings["model"] = _model_in(settings.get("model"))
     return RunConfig.from_dict({name: value for name, value in settings.items() if value is not None})

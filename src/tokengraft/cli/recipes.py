@@ -11,7 +11,7 @@ def recipes(
     *,
     json: Annotated[bool, Parameter(help="Print all of them as JSON.")] = False,
 ) -> None:
-    """List the recipes that expand --recipe takes, or print one."""
+    """List the recipes that expand --recipe and train --recipe take, or print one."""
     from tokengraft.recipes import get_recipe
     from tokengraft.recipes import recipes as all_recipes
 

@@ -82,5 +82,6 @@ def _print_data(console: Console, data: "DataReport") -> None:
         table.add_column(name, justify="left" if name in {"token", "role", "verdict"} else "right")
     for use in data.uses:
         figures = (use.count, use.documents, use.split, use.misplaced)
-        table.add_row(escape(use.token), str(use.id), use.role, *map(str, figures), use.verdict)
+        role = "" if use.role == "additional" else use.role
+        table.add_row(escape(use.token), str(use.id), role, *map(str, figures), use.verdict)
     console.print(table)

@@ -21,6 +21,7 @@ def train(
     field: Annotated[str | None, Parameter(help="Name of the text field in the corpus.")] = None,
     general: Annotated[str | None, Parameter(help="Text outside the domain, for what is forgotten.")] = None,
     replay: Annotated[str | None, Parameter(help="Other such text, read along in training.")] = None,
+    recipe: Annotated[str | None, Parameter(help="Phases that belong together: see tokengraft recipes.")] = None,
     base: Annotated[str | None, Parameter(help="The model that was extended; a run's folder says it itself.")] = None,
     control: Annotated[str | None, Parameter(help="base: train the base beside it on the same documents.")] = None,
     steps: Annotated[int | None, Parameter(help="Steps of each phase.")] = None,
@@ -42,7 +43,7 @@ def train(
         "model": model, "corpus.path": corpus, "corpus.field": field, "general.path": general, "replay.path": replay,
         "control": control, "out": out, "device": device, "seed": seed, "threads": threads,
     }  # fmt: skip
-    chosen = train_settings(config, nested({**given, **assignments(settings)}), phase or [], steps)
+    chosen = train_settings(config, nested({**given, **assignments(settings)}), phase or [], steps, recipe)
 
     from tokengraft.stages.alone import train_folder
 

@@ -39,7 +39,8 @@ def answer_windows(
         CorpusError: the template does not know a role, or no conversation has an answer within the length.
         TokenizerError: the tokenizer has no chat template and no format is given.
     """
-    spell = _by_format(config, extension.base) if config.format else _by_template(extension.base)
+    # The extended tokenizer's template: control tokens may have come with one of their own.
+    spell = _by_format(config, extension.base) if config.format else _by_template(extension.file)
     windows = []
     for dialogue in dialogues:
         counted.documents += 1

@@ -12,6 +12,7 @@ from tokengraft.evaluation.exactness import Imprint
 from tokengraft.model import NewRows, find_tables, grow
 from tokengraft.model.rows import frozen
 from tokengraft.special.hearing import listen
+from tokengraft.special.packing import unpacked
 from tokengraft.special.plan import Plan
 from tokengraft.special.rows import Rows, Silence, make_rows, silence_of
 from tokengraft.special.settings import changed_config, changed_generation
@@ -65,8 +66,8 @@ def graft(model: Any, plan: Plan, *, pad_to_multiple_of: int = 1, share: float =
     first = plan.base_size
     needed = -(-max(tables.rows, plan.size) // pad_to_multiple_of) * pad_to_multiple_of
     phantoms = max(0, needed - max(tables.rows, plan.size))
-    with frozen(inner):
-        heard, other, judged = (listen(inner, first, seed * 3 + part) for part in range(3))
+    with frozen(inner), unpacked(inner):
+        heard, other, judged = listen(inner, first, seed)
         imprint = Imprint.take(inner, list(range(first)), first, batches=2)
         made = make_rows(
             inner, plan.base, plan.word_tokens, plan.tokens, heard, other, phantoms=phantoms, share=share, seed=seed
@@ -76,7 +77,7 @@ def graft(model: Any, plan: Plan, *, pad_to_multiple_of: int = 1, share: float =
         # Outside of `frozen`: the larger tables ask for gradients as the old ones did.
         grow(inner, plan, pad_to_multiple_of=pad_to_multiple_of)
         _write(inner, made.new, first, plan.size, phantoms)
-        with frozen(inner):
+        with frozen(inner), unpacked(inner):
             exact = imprint.compare(inner)
         _require_exact(exact.old_rows_identical, exact.old_logits_identical)
     except BaseException:

@@ -3,11 +3,13 @@
 A head without a bias gives no row a fixed logit, and so no row probability 0 by itself. But the hidden states of a
 language model lie on one side of some hyperplane through 0: with v its normal, h·v > 0 for every h, a row −K v has a
 logit that is as low as K is large. v is fitted (squared hinge, a support vector machine without its slack) on text that
-the model wrote, on random ids and on single ones; what it does is measured on other such text.
+the model wrote, on random ids and on single ones; what it does is measured on other such text. Text that people wrote
+has rarer states than these, some of them on the wrong side, and there a row −K v is the louder the larger K is: so K is
+chosen as if every state lay nearer to the hyperplane than it does.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +22,8 @@ from tokengraft.model.load import context_length
 from tokengraft.model.projection import Projection, find_projection
 from tokengraft.model.tables import find_tables
 
-ROWS, WIDTH = 32, 48
-"""Texts that the model writes, and their length in tokens; as many again are drawn at random."""
+ROWS, WIDTH = 24, 160
+"""Texts that the model writes for each part, and their length in tokens; as many again are drawn at random."""
 
 SINGLES = 4096
 """Ids that are also heard alone, at the beginning of a text, where hidden states are most unlike others."""
@@ -53,19 +55,31 @@ class Hearing:
         logits = self.projection.logits(self.hidden, rows, bias).double()
         return (logits - torch.logaddexp(self.total, logits.logsumexp(1))[:, None]).exp()
 
+    def nearer(self, direction: Float[Tensor, " d"], amount: float) -> "Hearing":
+        """As if every hidden state lay nearer to the hyperplane of `direction`, by `amount` of h·v."""
+        shift = amount * direction / direction.square().sum().clamp_min(1e-12)
+        return replace(self, hidden=self.hidden - shift)
+
     def mean_shares(self, rows: Float[Tensor, "new d"], bias: Float[Tensor, " new"] | None) -> Float[Tensor, " new"]:
         """Mean over the model's own text."""
         return self.shares(rows, bias)[self.written > 0].mean(0)
 
 
 @torch.no_grad()
-def listen(model: Any, base_size: int, seed: int) -> Hearing:
-    """Hidden states of text that `model` writes itself from random beginnings, and of random ids; on the CPU."""
+def listen(model: Any, base_size: int, seed: int, parts: int = 3) -> list[Hearing]:
+    """Hidden states of texts that `model` writes itself from random beginnings, and of random ids; on the CPU.
+
+    Each of the `parts` has texts of its own; they are written together, because steps are what writing costs.
+    """
     generator = torch.Generator().manual_seed(seed)
-    width = min(WIDTH, context_length(model))
-    begins = torch.randint(base_size, (ROWS, 1), generator=generator)
-    written = _written(model, begins, width, base_size, generator)
-    drawn = torch.randint(base_size, (ROWS, width), generator=generator)
+    width, count = min(WIDTH, context_length(model)), ROWS * parts
+    begins = torch.randint(base_size, (count, 1), generator=generator)
+    written = _written(model, begins, width, base_size, generator).split(ROWS)
+    drawn = torch.randint(base_size, (count, width), generator=generator).split(ROWS)
+    return [_hearing(model, *texts, base_size, generator) for texts in zip(written, drawn, strict=True)]
+
+
+def _hearing(model: Any, written: Tensor, drawn: Tensor, base_size: int, generator: torch.Generator) -> Hearing:
     alone = torch.randperm(base_size, generator=generator)[:SINGLES, None]
     own, other, single = (_heard(model, ids, base_size) for ids in (written, drawn, alone))
     mark = torch.zeros(len(own[0]) + len(other[0]) + len(single[0]))

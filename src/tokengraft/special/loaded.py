@@ -37,6 +37,8 @@ def _add(tokenizer: Any, plan: Plan) -> None:
     for content, token in sorted(added.items(), key=lambda entry: entry[1]["id"]):
         flags = {name: token[name] for name in ("single_word", "lstrip", "rstrip", "normalized", "special")}
         tokenizer.add_tokens([AddedToken(content, **flags)], special_tokens=token["special"])
+    if plan.file.document.get("post_processor") != plan.base.document.get("post_processor"):
+        tokenizer._tokenizer.post_processor = plan.file.tokenizer.post_processor
     _name(tokenizer, plan)
 
 

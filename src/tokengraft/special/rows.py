@@ -22,6 +22,9 @@ from tokengraft.tokenizer import NewToken, TokenizerFile
 BIAS_OF_SILENCE = -1e4
 """Logit that a head with a bias gives to a silent row; float16 holds it."""
 
+MARGIN = 0.2
+"""How much nearer to the wrong side of v hidden states may lie than those heard, where their mean is at 1."""
+
 MOST_QUIETING = 20.0
 """Nats by which a row's logit is lowered at most."""
 
@@ -61,7 +64,7 @@ def make_rows(
     biases = None if bias is None else make.biases(bias.detach()[: file.size].float().cpu())
     silent = frozenset(make.silent())
     direction = quiet_direction(hearing)
-    quieted = _lower(heads, biases, direction, other, silent, share)
+    quieted = _lower(heads, biases, direction, (hearing, other), silent, share)
     _silence(heads, biases, direction, _depth(direction, hearing, other) if silent else 0.0, silent)
     return Rows(NewRows(inputs, heads, biases, tied=tables.tied), direction, tuple(starts), tuple(quieted), silent)
 
@@ -137,7 +140,7 @@ class _Maker:
 
 def _lower(
     heads: Float[Tensor, "new d"], biases: Float[Tensor, " new"] | None, direction: Float[Tensor, " d"],
-    hearing: Hearing, silent: frozenset[int], share: float,
+    hearings: Sequence[Hearing], silent: frozenset[int], share: float,
 ) -> list[float]:  # fmt: skip
     """Lowers, in place, the head row of each token that is heard until it takes no more than its part of `share`."""
     amounts = [0.0] * len(heads)
@@ -147,7 +150,7 @@ def _lower(
     part = share / len(heard)
     for place in heard:
         row, bias = heads[place : place + 1], None if biases is None else biases[place : place + 1]
-        amounts[place] = _least(row, bias, direction, hearing, part)
+        amounts[place] = _least(row, bias, direction, hearings, part)
         if biases is not None:
             biases[place] -= amounts[place]
         else:
@@ -156,17 +159,18 @@ def _lower(
 
 
 def _least(
-    row: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"] | None, direction: Float[Tensor, " d"], hearing: Hearing,
-    part: float,
+    row: Float[Tensor, "1 d"], bias: Float[Tensor, " 1"] | None, direction: Float[Tensor, " d"],
+    hearings: Sequence[Hearing], part: float,
 ) -> float:  # fmt: skip
     """The least number of nats that brings the row's mean share to `part`; where none does, the one nearest to it.
 
-    `hearing` is not what the direction was fitted on: along a bad direction a row may become louder instead.
+    It must do so on each of `hearings`, also on those that the direction was not fitted on: along a bad direction a row
+    may become louder instead.
     """
     found = {}
     for amount in np.arange(0, MOST_QUIETING, 0.25).tolist():
         lowered = (row, bias - amount) if bias is not None else (row - amount * direction, None)
-        found[amount] = float(hearing.mean_shares(*lowered)[0])
+        found[amount] = max(float(hearing.mean_shares(*lowered)[0]) for hearing in hearings)
         if found[amount] <= part:
             return amount
     return min(found, key=found.__getitem__)
@@ -187,13 +191,15 @@ def _silence(
 def _depth(direction: Float[Tensor, " d"], fitted: Hearing, other: Hearing) -> float:
     """K of the row −K v, up to where its probability is 0 in float32 at 99 of 100 positions that v was fitted on.
 
-    Where a model has rare hidden states on the wrong side of v, a deep row would be loud there: of the depths, the one
-    is taken that has the least mean probability on other text.
+    Where a model has rare hidden states on the wrong side of v, a deep row would be loud there, and text that people
+    write has rarer ones than text that is heard here. So of the depths, the one is taken that has the least mean
+    probability if every state lay nearer to that side than it does.
     """
     low = float(torch.quantile(fitted.hidden @ direction, 0.01))
     deepest = UNDERFLOW / max(low, 0.1)
     tried = [deepest * 0.85**step for step in range(40)]
-    return min(tried, key=lambda depth: float(other.shares(-depth * direction[None], None).mean()))
+    nearer = other.nearer(direction, MARGIN)
+    return min(tried, key=lambda depth: float(nearer.shares(-depth * direction[None], None).mean()))
 
 
 @dataclass(frozen=True, slots=True)

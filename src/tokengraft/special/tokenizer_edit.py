@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from tokengraft.special.around import with_roles_around
 from tokengraft.special.request import SpecialToken
+from tokengraft.special.vetting import holder_of
 from tokengraft.tokenizer import TokenizerFile
 from tokengraft.tokenizer.conservative import PORTABLE_CLASS, pinned_vocabulary
 from tokengraft.tokenizer.file import SPECIAL_TOKENS_MAP
@@ -32,7 +34,13 @@ def with_added(
     entries = [{"id": file.size + place, "content": content, **flags} for place, content in enumerate(contents)]
     added = sorted([*file.added_tokens, *entries], key=lambda token: token["id"])
     model = {**file.document["model"], "vocab": _vocabulary(file, contents)}
+    old = {role: holder_of(file, role) for role in roles}
+    ids = {content: file.size + place for place, content in enumerate(contents)}
+    new = {role: (content, ids[content]) for role, content in roles.items()}
+    around = with_roles_around(file.document.get("post_processor"), old, new)
     document = {**file.document, "added_tokens": added, "model": model}
+    if around != file.document.get("post_processor"):
+        document["post_processor"] = around
     companions = dict(file.companions)
     if SPECIAL_TOKENS_MAP in companions:
         known = json.loads(companions[SPECIAL_TOKENS_MAP])

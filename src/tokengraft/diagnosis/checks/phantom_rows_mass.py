@@ -28,23 +28,29 @@ def phantom_rows_mass(case: Case) -> Iterator[Finding]:
     if not bool(probabilities.isfinite().all()):
         return  # said by other checks
     mass = probabilities[:, rows].sum(1)
-    chosen = [number for number in probabilities.argmax(1).unique().tolist() if number in set(rows)]
+    free = set(rows) - set(case.generation.get("suppress_tokens") or ())
+    chosen = [number for number in probabilities.argmax(1).unique().tolist() if number in free]
     if float(mass.mean()) <= MOST and not chosen:
         return
-    yield (error if chosen else warning)(
+    finding = (error if chosen else warning)(
         f"{len(rows)} rows have no token (ids {rows[0]} to {rows[-1]}) and hold {float(mass.mean()):.2%} of the "
         f"probability, at most {float(mass.max()):.2%}, over {len(mass)} positions"
-        + (f"; the likeliest next id was {listed(chosen)} there" if chosen else ""),
-        "Generation can choose an id that decodes to nothing, and the loss counts their mass. A resize to a multiple, "
-        "and rows made as the mean of all others, do that.",
+        + (f"; the likeliest next id was {listed(chosen)} there" if chosen else "")
+        + ("" if free else "; suppress_tokens keeps generation from them"),
+        ("Generation can choose an id that decodes to nothing, and the" if free else "The")
+        + " loss counts their mass. A resize to a multiple, and rows made as the mean of all others, do that.",
         f"suppress them: suppress_tokens in {FILE} (--fix does so on a copy), or grow with tokengraft special, whose "
-        "padding has no mass",
+        "padding has no mass"
+        if free
+        else "nothing for generation; the loss is −ln(1 − mass) too high until training lowers it",
         ids=rows[:KEPT],
         count=len(rows),
         mass=float(mass.mean()),
         most=float(mass.max()),
         chosen=chosen,
-    ).repairable()
+        suppressed=len(rows) - len(free),
+    )
+    yield finding.repairable() if free else finding
 
 
 def phantoms(case: Case) -> list[int]:
