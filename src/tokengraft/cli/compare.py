@@ -10,7 +10,7 @@ def compare(
     *runs: Annotated[str, Parameter(help="Folders of runs, or FOLDER:MODEL, the first held against; or a study.yaml.")],
     all_pairs: Annotated[bool, Parameter(negative=(), help="Every two runs, not only each against the first.")] = False,
     confidence: Annotated[float, Parameter(help="Level of the intervals.")] = 0.95,
-    out: Annotated[Path | None, Parameter(help="Write a page: one HTML file.")] = None,
+    out: Annotated[Path | None, Parameter(help="Write a page: one HTML file. A study has one in its folder.")] = None,
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
 ) -> None:
     """Compare runs problem by problem and document by document: who is better, and is it more than chance?
@@ -22,7 +22,7 @@ def compare(
         from tokengraft.settings_file import read_settings
         from tokengraft.study import run_study
 
-        print_study(run_study(read_settings(Path(runs[0]))), as_json=json)
+        print_study(run_study(read_settings(Path(runs[0]))), as_json=json, page=out)
         return
 
     from tokengraft.cli.compare_summary import print_comparison
