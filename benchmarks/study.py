@@ -92,10 +92,10 @@ DRAWN = {"random-normal", "random-normal-covariance", "focus"}
 LEADING = ("kl", TOKEN_DISTILLATION, "hidden-mse@2", "kl, stretches of 48", "hidden-mse, stretches of 48")
 
 SIZES: dict[str, dict[str, Any]] = {
-    "bundled": {"size": 100, "steps": 32, "tokens_per_step": 640, "max_length": 128, "replay_share": 0.25},
+    "bundled": {"size": 100, "steps": 24, "tokens_per_step": 512, "max_length": 128, "replay_share": 0.25},
     "stories": {"size": 200, "steps": 60, "tokens_per_step": 1024, "max_length": 128, "replay_share": 0.0},
 }
-BYTES = {"bundled": 12_000, "stories": 20_000}
+BYTES = {"bundled": 8_000, "stories": 12_000}
 
 
 def objectives() -> dict[str, dict]:
@@ -200,7 +200,8 @@ def main() -> None:
     if chosen.which == "time":
         settings["study"]["seconds"] = chosen.seconds
     if chosen.config:
-        chosen.config.write_text(yaml.safe_dump(settings, sort_keys=False))
+        portable = settings | ({"model": "demo:model"} if chosen.model == "bundled" else {})
+        chosen.config.write_text(yaml.safe_dump(portable, sort_keys=False, allow_unicode=True))
         return
     done = run_study(settings)
     print((done.path / "study.md").read_text())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tokengraft.bundled import MODEL_DIR
 from tokengraft.cli import main
 from tokengraft.cli.printing import print_study
 from tokengraft.errors import ConfigError
@@ -218,3 +219,26 @@ def test_the_console_is_silent(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert "Differences in KL to base" in done.stdout
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+
+
+def test_the_grids_of_the_benchmark_name_methods_that_there_are(settings):
+    spec = spec_from_file_location("study_benchmark", TESTS.parent / "benchmarks" / "study.py")
+    benchmark = module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    for variants in (benchmark.objectives(), benchmark.starts(None), benchmark.starts(settings["model"])):
+        config, study = study_settings({**settings, "study": {"variants": variants}})
+        assert config.tokens.size == 20
+        assert len(study.variants) > 20
+    assert set(benchmark.LEADING) <= set(benchmark.objectives())
+
+
+def test_compare_knows_the_bundled_model(settings, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tokengraft.study.run_study", asked.append)
+    monkeypatch.setattr("tokengraft.cli.printing.print_study", lambda *_, **__: None)
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps(settings | {"model": "demo:model"}))
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(path)])
+    assert not end.value.code
+    assert asked[0]["model"] == str(MODEL_DIR)

@@ -15,14 +15,19 @@ def compare(
 ) -> None:
     """Compare runs problem by problem and document by document: who is better, and is it more than chance?
 
-    Given one YAML or TOML file with a part `study`, run its grid of methods and seeds, or go on with it.
+    Given one YAML or TOML file with a part `study`, run its grid of methods and seeds, or go on with it; the model
+    `demo:model` is the bundled one.
     """
     if len(runs) == 1 and runs[0].endswith((".yaml", ".yml", ".toml")):
+        from tokengraft.bundled import MODEL_DIR
         from tokengraft.cli.printing import print_study
         from tokengraft.settings_file import read_settings
         from tokengraft.study import run_study
 
-        print_study(run_study(read_settings(Path(runs[0]))), as_json=json, page=out)
+        settings = read_settings(Path(runs[0]))
+        if settings.get("model") == "demo:model":
+            settings["model"] = str(MODEL_DIR)
+        print_study(run_study(settings), as_json=json, page=out)
         return
 
     from tokengraft.cli.compare_summary import print_comparison

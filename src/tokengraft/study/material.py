@@ -65,6 +65,11 @@ class Material:
         return [window for window in self._cut(self.texts.heldout) if window.first_new < len(window.student)]
 
     @cached_property
+    def general_windows(self) -> list[Window]:
+        """Windows of the general text that figures are reported on."""
+        return self._cut(self.texts.general[1::2])
+
+    @cached_property
     def judges(self) -> list[Window]:
         """Some of them, spread over the text."""
         found = self.heldout
