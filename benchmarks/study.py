@@ -32,8 +32,10 @@ RANDOM = {"init": {"inputs": "random-normal", "head": "random-normal"}}
 MEAN = {"init": {"inputs": "mean", "head": "mean"}}
 PIECES = {"init": {"inputs": "subtoken-mean", "head": "subtoken-mean"}}
 
-NEAR = {"snippet": 48, "snippets_per_token": 100_000}
-"""Stretches around new tokens in place of whole windows, all that the text has."""
+NEAR = {"windows": "around"}
+"""Short windows around new tokens in place of whole text; the head learns from whole text beside them."""
+REST = {"head_objective": "none", "refit_objective": "0.5*ce + 0.5*chain-rule", "refit_positions": 20_000}
+"""All steps for the input rows, and the head in one convex fit at the end."""
 HALF = {"head_objective": "0.5*ce + 0.5*chain-rule"}
 PUBLISHED = {"objective": "hidden-mse", "snippet": 50, "snippets_per_token": 100}
 """Token Distillation's own layer, length and number of snippets (its example.py: target_layer −1, 50, 100)."""
@@ -52,8 +54,10 @@ OBJECTIVES = {
     "hidden-mse@1, then kl": {"objective": "kl", "first_objective": "hidden-mse@1"},
     "kl, temperature 2": {"temperature": 2.0},
     "kl, decay 16": {"position_decay": 16.0},
-    "kl, stretches of 48": NEAR,
-    "hidden-mse, stretches of 48": {"objective": "hidden-mse", **NEAR},
+    "kl, around": NEAR,
+    "hidden-mse, around": {"objective": "hidden-mse", **NEAR},
+    "kl, around, head by a fit": {**NEAR, **REST},
+    "hidden-mse@2, then kl, around": {"first_objective": "hidden-mse@2", **NEAR},
     "head: 0.25 chain-rule": {"head_objective": "0.75*ce + 0.25*chain-rule"},
     "head: 0.5 chain-rule": HALF,
     "head: 0.75 chain-rule": {"head_objective": "0.25*ce + 0.75*chain-rule"},
@@ -70,7 +74,7 @@ PAIRED = {
     "mean, KL at the boundary": (MEAN, {}),
     "calibrated head": (CALIBRATED, {}),
     "calibrated head, 0.5 chain-rule": (CALIBRATED, HALF),
-    "stretches, calibrated head, 0.5 chain-rule": (CALIBRATED, {**NEAR, **HALF}),
+    "kl, around, calibrated head, fit": (CALIBRATED, {**NEAR, **REST}),
 }
 RATES = {
     f"{name}, rate {rate:g}": {**settings, "rate_inputs": rate}
@@ -89,11 +93,11 @@ PAIRS = {
 }
 DRAWN = {"random-normal", "random-normal-covariance", "focus"}
 """Starts that a seed changes; the others' untrained rows are the same for every seed."""
-LEADING = ("kl", TOKEN_DISTILLATION, "hidden-mse@2", "kl, stretches of 48", "hidden-mse, stretches of 48")
+LEADING = ("kl", TOKEN_DISTILLATION, "hidden-mse@2", "kl, around", "hidden-mse, around")
 
 SIZES: dict[str, dict[str, Any]] = {
     "bundled": {"size": 100, "steps": 24, "tokens_per_step": 512, "max_length": 128, "replay_share": 0.25},
-    "stories": {"size": 200, "steps": 60, "tokens_per_step": 1024, "max_length": 128, "replay_share": 0.0},
+    "stories": {"size": 200, "steps": 40, "tokens_per_step": 1024, "max_length": 128, "replay_share": 0.0},
 }
 BYTES = {"bundled": 8_000, "stories": 12_000}
 

@@ -94,7 +94,13 @@ def test_a_study_is_resumed_cell_by_cell_and_makes_its_table(settings, monkeypat
     assert cells["ours", 0]["start"]["cosines"] != cells["ours", 0]["cosines"]
     assert 0 <= cells["ours", 0]["after_new"]["second_piece"] <= 1
     page = (study.path / "study.html").read_text(encoding="utf-8")
-    for text in ("Differences in KL to base, domain", "KL by step", "against ours", "hidden-mse@1"):
+    for text in (
+        "Differences in KL to base, domain",
+        "KL by step",
+        "against ours",
+        "hidden-mse@1",
+        "Cosines of the head",
+    ):
         assert text in page
 
     monkeypatch.setattr(grid_module, "run_cell", lambda *_, **__: pytest.fail("everything is there"))

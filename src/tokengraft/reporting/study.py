@@ -40,6 +40,7 @@ def render_study(study: Mapping[str, Any]) -> str:
         groups=_groups(study),
         differences=[study_charts.differences(rows, name, study) for name in LEAST if _has(rows, name, "difference")],
         curves=[chart for axis in ("step", "seconds") if (chart := study_charts.curves(study, axis)) is not None],
+        cosines=[chart for table in ("inputs", "head") if (chart := study_charts.cosines(study, table)) is not None],
         cost=_cost(study),
     )  # fmt: skip
 

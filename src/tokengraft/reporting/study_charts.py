@@ -13,6 +13,7 @@ from tokengraft.reporting.text import readable
 
 WIDTH, ROW, LONGEST = 440, 22, 34
 MOST_CURVES = 6
+PIECES = {"first": "<", "middle": "|", "last": ">"}
 LINES = ((ACCENT, "-"), (INK, "-"), (ACCENT, "--"), (INK, "--"), (MUTED, "-"), (MUTED, ":"))
 
 
@@ -83,6 +84,50 @@ def mean_curves(study: Mapping[str, Any], axis: str) -> dict[str, list[tuple[flo
             table = np.array([[[point[axis], point["kl"]] for point in curve[:length]] for curve in each])
             found[row["name"]] = [(float(at), float(kl)) for at, kl in table.mean(0)]
     return found
+
+
+def cosines(study: Mapping[str, Any], table: str) -> Markup | None:
+    """Where the rows of a table lie after training, by variant: centred cosine to the first, middle and last piece.
+
+    As the thesis' Figures 12 (`inputs`) and 13 (`head`), with the cosine to an old row drawn at random as a baseline.
+    None where nothing was measured.
+    """
+    found = {row["name"]: means for row in study["rows"] if (means := mean_cosines(study, row["name"], table))}
+    if not found:
+        return None
+    with mpl.rc_context(SETTINGS):
+        figure, axes = _canvas(100 + ROW * len(found))
+        for place, means in enumerate(found.values()):
+            axes.plot([means["first"], means["last"]], [place, place], color=RULE, linewidth=1.5, zorder=0)
+        for (name, marker), colour in zip(PIECES.items(), (ACCENT, MUTED, INK), strict=True):
+            axes.plot([means[name] for means in found.values()], range(len(found)), marker=marker, color=colour,
+                      linestyle="none", markersize=6, label=name)  # fmt: skip
+        axes.axvline(
+            float(np.mean([means["random"] for means in found.values()])), color=GREY, linewidth=1, label="random"
+        )
+        axes.set_yticks(range(len(found)), [_short(name) for name in found])
+        axes.tick_params(axis="y", length=0, labelcolor=INK, labelsize=10)
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.spines[["left"]].set_visible(False)
+        axes.set_xlabel("centred cosine to the row of that piece")
+        axes.set_title({"inputs": "Input rows", "head": "Head rows"}[table])
+        axes.legend(
+            frameon=False, fontsize=10, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.16 - 0.5 / len(found))
+        )
+    spoken = "; ".join(f"{name}: first {means['first']:.2f}, last {means['last']:.2f}" for name, means in found.items())
+    return inline_svg(figure, f"cosines-{table}", readable(f"Cosines of the {table} rows. {spoken}"))
+
+
+def mean_cosines(study: Mapping[str, Any], variant: str, table: str) -> dict[str, float] | None:
+    """Means over seeds, by place; None where a cell has none. A place that no token has is not a number."""
+    cells = [cell for cell in study["cells"] if cell["variant"] == variant]
+    if not all("cosines" in cell for cell in cells):
+        return None
+    each = [cell["cosines"][table] for cell in cells]
+    return {
+        place: float(np.mean([np.nan if one[place] is None else one[place] for one in each]))
+        for place in (*PIECES, "random")
+    }
 
 
 def _canvas(height: float) -> tuple[Figure, Any]:

@@ -83,7 +83,8 @@ def _train(material: Material, settings: DistillConfig, seed: int) -> tuple[int,
     distill(material.model, material.extension, domain, replay, settings=settings, seed=seed, watch=watch)
     seconds = round(time.process_time() - began - looking, 3)
     with frozen(material.model):
-        phase = RowsPhase(material.model, material.extension, dataclasses.replace(settings, head_objective="ce"))
+        plain = dataclasses.replace(settings, head_objective="ce", refit_objective=None)
+        phase = RowsPhase(material.model, material.extension, plain)
         curve.append({"step": settings.steps, "seconds": seconds, "kl": held_out_kl(phase, material)})
     return settings.steps, curve
 
