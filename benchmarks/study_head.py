@@ -12,6 +12,7 @@ models are untied for this table: what a head row should be is asked alone.
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,8 +20,6 @@ from statistics import fmean, stdev
 from typing import Any
 
 import torch
-
-from study import settings_of  # isort: skip
 
 from tokengraft import atomic
 from tokengraft.artifacts import RunFolder
@@ -31,13 +30,21 @@ from tokengraft.model.projection import find_projection
 from tokengraft.model.rows import Composed, NewRows, frozen
 from tokengraft.phases import distill
 from tokengraft.phases.head import JUDGES, FitPlan, HeadFit, choose_windows
-from tokengraft.phases.pieces import piece_tree, pieces_of
+from tokengraft.phases.pieces import piece_tree
 from tokengraft.phases.positions import read_positions
 from tokengraft.phases.soft_sums import SoftSums
+from tokengraft.phases.texts import pieces_of
 from tokengraft.study import study_settings
 from tokengraft.study.material import Material
 from tokengraft.training.windows import Window
 
+sys.path.append(str(Path(__file__).parent))  # behind the libraries, one of which has the name of a file there
+from study import settings_of
+
+JUDGED = 80
+"""Held-out windows that rows are judged on, of the domain and of general text each."""
+
+ITERATIONS = 25
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 COLUMNS = {
     "all": "nats, all", "new": "new targets", "old": "old targets", "mass": "mass on new where an old token follows",
@@ -127,8 +134,8 @@ def one_seed(material: Material, plan: FitPlan, seed: int) -> dict[str, Any]:
     composed = Composed(model, loose, extension.base_size)
     head = Head(composed.base_head, composed.base_bias, find_projection(model))
     with frozen(model):
-        held = {"domain": Held.read(composed, head, material.heldout[:200])}
-        general = material.general_windows[:200]
+        held = {"domain": Held.read(composed, head, material.heldout[:JUDGED])}
+        general = material.general_windows[:JUDGED]
         if general:
             held["general"] = Held.read(composed, head, general)
         result: dict[str, Any] = {}
@@ -186,7 +193,7 @@ def main() -> None:
     parser.add_argument("--model", choices=("bundled", "stories"), default="bundled")
     parser.add_argument("--corpus")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--positions", type=int, default=20_000)
+    parser.add_argument("--positions", type=int, default=10_000)
     for name in ("steps", "tokens-per-step", "max-length", "size", "bytes"):
         parser.add_argument(f"--{name}", type=int)
     chosen = parser.parse_args(namespace=argparse.Namespace(which="head", replay_share=None, refit=0))
@@ -196,7 +203,7 @@ def main() -> None:
     shared = {"settings": config.to_dict(), "positions": chosen.positions}
     with RunFolder.open(Path(config.out), shared) as run:
         material = Material.make(config, study, run)
-        plan = FitPlan(chosen.positions, 40, 1e-2, 0.0)
+        plan = FitPlan(chosen.positions, ITERATIONS, 1e-2, 0.0)
         found = []
         for seed in range(chosen.seeds):
             path = run.path / f"seed-{seed}.json"

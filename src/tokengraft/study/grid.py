@@ -44,13 +44,13 @@ def run_study(settings: Mapping[str, Any]) -> Study:
     shared["training"] = {name: getattr(config.distill, name) for name in ("steps", "tokens_per_step", "max_length")}
     with RunFolder.open(Path(config.out), shared) as run:
         material = _Lazy(config, study, run)
+        base = _base(run, material)
         cells = {}
         places = _places(study)
         with bar(len(places), "study", "cell") as progress:
             for name, seed in places:
                 cells[name, seed] = _cell(run, material, settings, study, name, seed)
                 progress.update()
-        base = _base(run, material)
         rows = summarise(cells, study, base)
         plain = _plain(run, config, study, base, cells, rows)
         atomic.write_json(run.path / "study.json", plain)
