@@ -6,7 +6,7 @@ import torch
 from tokengraft.config import DistillConfig
 from tokengraft.evaluation.reader import Reader
 from tokengraft.init import initialise
-from tokengraft.interpret import geometry, logit_lens, neighbours, piece_cosines, substitution
+from tokengraft.interpret import after_new, geometry, logit_lens, neighbours, piece_cosines, substitution
 from tokengraft.model import find_tables, grow
 from tokengraft.phases.texts import training_windows
 
@@ -80,3 +80,28 @@ def test_the_last_layer_of_the_lens_is_the_model(any_model, extension):
         logits = any_model(torch.tensor([ids])).logits[0, -1, :330]
     assert layers[-1].tokens == tuple(logits.topk(4).indices.tolist())
     assert layers[-1].probabilities[0] == pytest.approx(float(logits.softmax(0).max()), rel=1e-3)
+
+
+def test_what_is_expected_behind_a_new_token_is_what_the_model_says_there(untied, extension):
+    grow(untied, extension)
+    initialise(untied, extension)
+    windows = training_windows(untied, extension, extension.texts(8), DistillConfig(max_length=48))
+    found = after_new(untied, windows, extension, batch=3)
+    second, true, shown = [], [], []
+    for window in windows:
+        with torch.no_grad():
+            logits = untied(torch.from_numpy(window.student)[None]).logits[0, :, :300].softmax(1)
+        for place, number in enumerate(window.student[:-1].tolist()):
+            if number >= 300:
+                own = extension.new_tokens[number - 300].pieces[1]
+                follows = int(window.teacher[window.ends[place] + 1])
+                second.append(int(logits[place].argmax()) == own)
+                shown.append(follows == own)
+                true.append(float(logits[place, follows]))
+    assert found.occurrences == len(second)
+    assert found.second_piece == pytest.approx(sum(second) / len(second))
+    assert found.second_piece_in_text == pytest.approx(sum(shown) / len(shown))
+    assert found.true_next == pytest.approx(sum(true) / len(true), rel=1e-4)
+    assert after_new(untied, windows, extension, most=5).occurrences == 5
+    plain = [window for window in windows if window.first_new == len(window.student)]
+    assert after_new(untied, plain, extension) is None

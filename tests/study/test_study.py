@@ -1,19 +1,25 @@
 """A small study from its settings to its table, stopped and taken up; and the arithmetic of the table."""
 
 import json
+import shutil
+import subprocess
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
+from tokengraft.bundled import MODEL_DIR
 from tokengraft.cli import main
 from tokengraft.cli.printing import print_study
 from tokengraft.errors import ConfigError
+from tokengraft.reporting.study import render_study, write_study
 from tokengraft.study import grid as grid_module
 from tokengraft.study import run_study, study_settings, summarise, table_markdown
 from tokengraft.study.settings import StudyConfig
+from tokengraft.study.table import COLUMNS
 
 TESTS = Path(__file__).resolve().parents[1]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def flow_helper(name):
@@ -81,11 +87,35 @@ def test_a_study_is_resumed_cell_by_cell_and_makes_its_table(settings, monkeypat
     assert start.values["steps"].mean == 0
     assert start.values["kl"].low <= start.values["kl"].difference <= start.values["kl"].high
     cells = {(cell["variant"], cell["seed"]): cell for cell in kept["cells"]}
-    assert [point["step"] for point in cells["ours", 0]["curve"]] == [2, 4]
+    assert [point["step"] for point in cells["ours", 0]["curve"]] == [2, 4, 6]
     assert cells["ours", 0]["domain"] != cells["ours", 1]["domain"], "seeds differ"
+
+    assert cells["start", 0]["start"]["cosines"] == cells["start", 0]["cosines"], "nothing moved"
+    assert cells["ours", 0]["start"]["cosines"] != cells["ours", 0]["cosines"]
+    assert 0 <= cells["ours", 0]["after_new"]["second_piece"] <= 1
+    page = (study.path / "study.html").read_text(encoding="utf-8")
+    for text in (
+        "Differences in KL to base, domain",
+        "KL by step",
+        "against ours",
+        "hidden-mse@1",
+        "Cosines of the head",
+    ):
+        assert text in page
 
     monkeypatch.setattr(grid_module, "run_cell", lambda *_, **__: pytest.fail("everything is there"))
     assert run_study(settings).rows == study.rows
+
+
+def test_a_variant_has_its_own_seeds_and_the_target_its_own_name(settings):
+    settings["study"]["variants"] = {"ours": {}, "start": {"trained": False, "seeds": [0]}, "mse": {"seeds": [1]}}
+    settings["study"] |= {"choice": False, "target": "mse"}
+    study = run_study(settings)
+    assert sorted(study.cells) == [("mse", 1), ("ours", 0), ("ours", 1), ("start", 0)]
+    assert study.cells["ours", 0]["choice"] is None
+    kept = json.loads((study.path / "study.json").read_text())
+    assert kept["kl_target"] == study.cells["mse", 1]["curve"][-1]["kl"]
+    assert {row.name: row.seeds for row in study.rows} == {"ours": (0, 1), "start": (0,), "mse": (1,)}
 
 
 def test_equal_time_finds_its_steps(settings):
@@ -113,6 +143,8 @@ def test_compare_runs_the_study_of_a_file(settings, tmp_path, capsys):
         ({"variants": {"a": {"distill": {"objective": "kx"}}}}, "objective 'kx'"),
         ({"variants": {"a": {"init": {"inputs": "omp"}}}}, "without donor"),
         ({"variants": {"a": {}}, "reference": "b"}, "study.reference"),
+        ({"variants": {"a": {}}, "target": "b"}, "study.target"),
+        ({"variants": {"a": {"seeds": ["x"]}}}, "study.variants.a.seeds"),
         ({"variants": {"a": {}}, "seed": [1]}, "study.seed"),
     ],
 )
@@ -150,3 +182,69 @@ def test_the_table_pairs_seeds():
     assert (rows["a"].steps_to_kl, rows["b"].steps_to_kl) == (10, 5), "the target is what the reference came to"
     table = table_markdown(list(rows.values()), cell(2.0, 0.0), ("domain",))
     assert "| b | 2.4000 ± 0.5000 (-0.1000 [-0.1000, -0.1000])" in table
+
+
+def study_of(names, **changes):
+    """What `study.json` holds of variants with these names."""
+    study = StudyConfig(variants={name: {} for name in names}, seeds=(0, 1, 2))
+    cells = {
+        (name, seed): cell(2 + place / 10 + seed / 100, 0.3 - place / 10, [(5, 0.4), (10, 0.3 - place / 10)])
+        for place, name in enumerate(names) for seed in study.seeds
+    }  # fmt: skip
+    base = cell(2.0, 0.0)
+    rows = summarise(cells, study, base)
+    return {
+        "title": "", "reference": names[0], "target": names[0], "kl_target": 0.3, "shared": "few steps", "base": base,
+        "variants": dict.fromkeys(names, "{}"), "rows": [row.to_dict() for row in rows],
+        "columns": {name: {"heading": text, "decimals": digits} for name, (text, _, digits) in COLUMNS.items()},
+        "cells": [{**one, "variant": name} for (name, _), one in cells.items()], **changes,
+    }  # fmt: skip
+
+
+def test_the_page_says_who_is_best_and_escapes_names():
+    page = render_study(study_of(["ours", "<script>alert(1)</script>", "b\u202ec"]))
+    assert "ours, the reference, has the least bits per byte of the domain of 3 variants." in page
+    assert "has the least KL to the base, 0.2 below ours: more than the seeds" in page
+    assert "<script" not in page
+    assert "\u202e" not in page
+    assert "https://" not in page.replace('xmlns="http://www.w3.org/2000/svg"', "")
+
+
+def test_a_page_of_one_variant_that_was_not_trained():
+    alone = study_of(["ours"])
+    for one in alone["cells"]:
+        one["curve"] = []
+    assert "How the KL fell" not in render_study(alone)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: the page is not tried in a browser")
+def test_the_console_is_silent(tmp_path):
+    page = write_study(study_of(["ours", "theirs"]), tmp_path / "page.html")
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += ["--enable-logging=stderr", "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert "Differences in KL to base" in done.stdout
+    assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
+
+
+def test_the_grids_of_the_benchmark_name_methods_that_there_are(settings):
+    spec = spec_from_file_location("study_benchmark", TESTS.parent / "benchmarks" / "study.py")
+    benchmark = module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    for variants in (benchmark.objectives(), benchmark.starts(None), benchmark.starts(settings["model"])):
+        config, study = study_settings({**settings, "study": {"variants": variants}})
+        assert config.tokens.size == 20
+        assert len(study.variants) > 20
+    assert set(benchmark.LEADING) <= set(benchmark.objectives())
+
+
+def test_compare_knows_the_bundled_model(settings, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tokengraft.study.run_study", asked.append)
+    monkeypatch.setattr("tokengraft.cli.printing.print_study", lambda *_, **__: None)
+    path = tmp_path / "study.yaml"
+    path.write_text(json.dumps(settings | {"model": "demo:model"}))
+    with pytest.raises(SystemExit) as end:
+        main(["compare", str(path)])
+    assert not end.value.code
+    assert asked[0]["model"] == str(MODEL_DIR)

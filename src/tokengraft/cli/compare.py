@@ -10,19 +10,24 @@ def compare(
     *runs: Annotated[str, Parameter(help="Folders of runs, or FOLDER:MODEL, the first held against; or a study.yaml.")],
     all_pairs: Annotated[bool, Parameter(negative=(), help="Every two runs, not only each against the first.")] = False,
     confidence: Annotated[float, Parameter(help="Level of the intervals.")] = 0.95,
-    out: Annotated[Path | None, Parameter(help="Write a page: one HTML file.")] = None,
+    out: Annotated[Path | None, Parameter(help="Write a page: one HTML file. A study has one in its folder.")] = None,
     json: Annotated[bool, Parameter(negative=(), help="Print JSON.")] = False,
 ) -> None:
     """Compare runs problem by problem and document by document: who is better, and is it more than chance?
 
-    Given one YAML or TOML file with a part `study`, run its grid of methods and seeds, or go on with it.
+    Given one YAML or TOML file with a part `study`, run its grid of methods and seeds, or go on with it; the model
+    `demo:model` is the bundled one.
     """
     if len(runs) == 1 and runs[0].endswith((".yaml", ".yml", ".toml")):
+        from tokengraft.bundled import MODEL_DIR
         from tokengraft.cli.printing import print_study
         from tokengraft.settings_file import read_settings
         from tokengraft.study import run_study
 
-        print_study(run_study(read_settings(Path(runs[0]))), as_json=json)
+        settings = read_settings(Path(runs[0]))
+        if settings.get("model") == "demo:model":
+            settings["model"] = str(MODEL_DIR)
+        print_study(run_study(settings), as_json=json, page=out)
         return
 
     from tokengraft.cli.compare_summary import print_comparison

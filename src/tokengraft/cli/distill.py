@@ -5,7 +5,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tokengraft.cli.method_names import method_names
 from tokengraft.cli.options import Settings, assignments, nested
+
+OBJECTIVES = ", ".join((*method_names("losses", "input_objectives"), *method_names("losses", "state_objectives")))
+HEADS = ", ".join(method_names("losses", "head_objectives"))
 
 
 def distill(
@@ -17,8 +21,8 @@ def distill(
     out: Annotated[Path, Parameter(help="New folder for the trained model.")],
     replay: Annotated[str | None, Parameter(help="Text outside the domain, read along.")] = None,
     steps: Annotated[int | None, Parameter(help="Distillation steps.")] = None,
-    objective: Annotated[str | None, Parameter(help="Of the input rows: kl, or a sum: kl + 0.5*hidden-mse@3.")] = None,
-    head_objective: Annotated[str | None, Parameter(help="Of the head: ce, chain-rule, or a sum of both.")] = None,
+    objective: Annotated[str | None, Parameter(help=f"Of the input rows: {OBJECTIVES}, or a sum: kl + 0.5*ce.")] = None,
+    head_objective: Annotated[str | None, Parameter(help=f"Of the head: {HEADS}, or a sum.")] = None,
     seed: int = 0,
     device: str = "auto",
     profile: Annotated[bool, Parameter(help="Print where the steps' time and memory went.")] = False,

@@ -5,6 +5,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from tokengraft.cli.method_names import method_names
+
+METHODS = ", ".join(method_names("init", "initialisers"))
+
 
 def graft(
     model: Annotated[str, Parameter(help="Folder or hub id of the base model.")],
@@ -12,8 +16,8 @@ def graft(
     /,
     *,
     out: Annotated[Path, Parameter(help="New folder for model and tokenizer.")],
-    inputs: Annotated[str, Parameter(help="How input rows start: see docs/methods.md.")] = "subtoken-mean",
-    head: Annotated[str, Parameter(help="How head rows start.")] = "first-subtoken",
+    inputs: Annotated[str, Parameter(help=f"How input rows start: {METHODS}.")] = "subtoken-mean",
+    head: Annotated[str, Parameter(help="How head rows start: any of them.")] = "first-subtoken",
     calibrate: Annotated[bool, Parameter(help="Scale new rows to the median norm of the old ones.")] = False,
     corpus: Annotated[str | None, Parameter(help="Text of the domain, for methods that are made from some.")] = None,
     replay: Annotated[str | None, Parameter(help="Text outside the domain, for the same.")] = None,

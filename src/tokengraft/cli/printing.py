@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from tokengraft import atomic
 
 if TYPE_CHECKING:
     from tokengraft.study import Study
@@ -54,8 +57,13 @@ def print_interpretation(found: Mapping[str, Any], *, as_json: bool) -> None:
         console.print(f"layer {layer['layer']:>2}  {escape(said)}")
 
 
-def print_study(study: "Study", *, as_json: bool, columns: Sequence[str] = TERMINAL) -> None:
-    """Prints the table of a study, for `tokengraft compare CONFIG`; all columns are in its `study.md`."""
+def print_study(study: "Study", *, as_json: bool, columns: Sequence[str] = TERMINAL, page: Path | None = None) -> None:
+    """Prints the table of a study, for `tokengraft compare CONFIG`; all columns are in its `study.md`.
+
+    Its page is `study.html` in its folder; `page` is another place for a copy.
+    """
+    if page is not None:
+        atomic.write_text(page, (study.path / "study.html").read_text(encoding="utf-8"))
     if as_json:
         print((study.path / "study.json").read_text(encoding="utf-8"), end="")
         return
@@ -65,11 +73,14 @@ def print_study(study: "Study", *, as_json: bool, columns: Sequence[str] = TERMI
     table.add_column("variant")
     for name in columns:
         table.add_column(COLUMNS[name][0], justify="right")
+    table.add_column("steps to KL", justify="right")
     for row in study.rows:
-        table.add_row(escape(row.name), *(escape(shown(row.values[name], COLUMNS[name][2])) for name in columns))
+        figures = [escape(shown(row.values[name], COLUMNS[name][2])) for name in columns]
+        table.add_row(escape(row.name), *figures, "–" if row.steps_to_kl is None else f"{row.steps_to_kl:.0f}")
     console = Console()
     console.print(table)
-    console.print(f"all figures  {study.path / 'study.md'}", soft_wrap=True, highlight=False, markup=False)
+    for what, place in {"all figures": study.path / "study.md", "page": page or study.path / "study.html"}.items():
+        console.print(f"{what:<12} {place}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _cosines(found: Mapping[str, Any]) -> Table:

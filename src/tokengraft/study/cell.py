@@ -2,18 +2,19 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from tokengraft.config import DistillConfig, RunConfig
 from tokengraft.evaluation.generation import continue_greedily
+from tokengraft.evaluation.readings import number
 from tokengraft.evaluation.scorecard import generation_score
 from tokengraft.init import initialise
-from tokengraft.interpret.cosines import piece_cosines
+from tokengraft.interpret import after_new, geometry, piece_cosines
 from tokengraft.losses.mixture import HeadMixture, InputMixture
 from tokengraft.model import NewRows, find_tables
+from tokengraft.model.rows import frozen
 from tokengraft.phases import distill
 from tokengraft.phases.objectives import Comparison, Scales
 from tokengraft.phases.rows import RowsPhase
@@ -31,6 +32,7 @@ def run_cell(material: Material, chosen: RunConfig, seed: int, *, trained: bool)
     begun = time.process_time()
     methods = _initialise(material, chosen, seed)
     started, curve, steps = time.process_time(), [], 0
+    start = _rows(material)
     if trained:
         steps, curve = _train(material, chosen.distill, seed)
     ended = time.process_time()
@@ -41,6 +43,7 @@ def run_cell(material: Material, chosen: RunConfig, seed: int, *, trained: bool)
         "seconds_to_initialise": round(started - begun, 3),
         "seconds_to_train": round(ended - started, 3),
         "curve": curve,
+        "start": start,
         **_figures(material),
     }
 
@@ -78,6 +81,11 @@ def _train(material: Material, settings: DistillConfig, seed: int) -> tuple[int,
         looking += time.process_time() - at
 
     distill(material.model, material.extension, domain, replay, settings=settings, seed=seed, watch=watch)
+    seconds = round(time.process_time() - began - looking, 3)
+    with frozen(material.model):
+        plain = dataclasses.replace(settings, head_objective="ce", refit_objective=None)
+        phase = RowsPhase(material.model, material.extension, plain)
+        curve.append({"step": settings.steps, "seconds": seconds, "kl": held_out_kl(phase, material)})
     return settings.steps, curve
 
 
@@ -117,7 +125,8 @@ def _figures(material: Material) -> dict[str, Any]:
         "general": card["general"],
         "choice": choice,
         "generation": _generation(material),
-        "cosines": _cosines(material),
+        "after_new": _after_new(material),
+        **_rows(material),
     }
 
 
@@ -130,13 +139,28 @@ def _generation(material: Material) -> dict[str, Any]:
     return generation_score(written, extension.file, extension.decomposition)
 
 
-def _cosines(material: Material) -> dict[str, dict[str, float | None]]:
+def _after_new(material: Material) -> dict[str, float] | None:
+    found = after_new(material.model, material.heldout, material.extension)
+    return None if found is None else dataclasses.asdict(found)
+
+
+def _rows(material: Material) -> dict[str, dict[str, Any]]:
+    """Where the new rows lie: cosines to their pieces, median norm and effective rank, table by table."""
     tables, extension = find_tables(material.model), material.extension
-    halves: Sequence[tuple[str, Any]] = (("inputs", tables.input_weight), ("head", tables.head_weight))
-    return {
+    new = slice(extension.base_size, extension.size)
+    halves = {"inputs": tables.input_weight, "head": tables.head_weight}
+    cosines = {
         name: {
-            place: value if value == value else None  # noqa: PLR0124 (NaN)
+            place: number(value)
             for place, value in piece_cosines(table, extension.new_tokens, extension.base_size).means().items()
         }
-        for name, table in halves
+        for name, table in halves.items()
+    }
+    shapes = {name: geometry(table[new]) for name, table in halves.items()}
+    return {
+        "cosines": cosines,
+        "geometry": {
+            name: {"norm": float(found.norms.median()), "effective_rank": found.effective_rank}
+            for name, found in shapes.items()
+        },
     }

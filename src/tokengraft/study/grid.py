@@ -9,13 +9,15 @@ from typing import Any
 
 from tokengraft import atomic
 from tokengraft.artifacts import RunFolder
+from tokengraft.config import RunConfig
 from tokengraft.progress import bar
+from tokengraft.reporting.study import write_study
 from tokengraft.study.cell import run_cell
 from tokengraft.study.material import Material
-from tokengraft.study.settings import StudyConfig, study_settings, variant_of
-from tokengraft.study.table import Row, summarise, table_markdown
+from tokengraft.study.settings import StudyConfig, seeds_of, study_settings, variant_of
+from tokengraft.study.table import COLUMNS, Row, kl_target, summarise, table_markdown
 
-CELLS = "cells"
+CELLS, PAGE = "cells", "study.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ def run_study(settings: Mapping[str, Any]) -> Study:
     """The study that the settings describe; one that was stopped goes on with the first cell that is missing.
 
     A cell is kept under its variant's settings: variants may be added, taken out or changed between two starts, and
-    only what is new is run. `study.json` and `study.md` in the folder hold the table.
+    only what is new is run. `study.json`, `study.md` and the page `study.html` in the folder hold the table.
 
     Raises:
         TokengraftError: the settings cannot be used, or model or corpora must be put right first.
@@ -42,17 +44,26 @@ def run_study(settings: Mapping[str, Any]) -> Study:
     shared["training"] = {name: getattr(config.distill, name) for name in ("steps", "tokens_per_step", "max_length")}
     with RunFolder.open(Path(config.out), shared) as run:
         material = _Lazy(config, study, run)
-        cells = {}
-        with bar(len(study.seeds) * len(study.variants), "study", "cell") as progress:
-            for seed in study.seeds:
-                for name in study.variants:
-                    cells[name, seed] = _cell(run, material, settings, study, name, seed)
-                    progress.update()
         base = _base(run, material)
+        cells = {}
+        places = _places(study)
+        with bar(len(places), "study", "cell") as progress:
+            for name, seed in places:
+                cells[name, seed] = _cell(run, material, settings, study, name, seed)
+                progress.update()
         rows = summarise(cells, study, base)
-        atomic.write_json(run.path / "study.json", _plain(run, base, cells, rows))
+        plain = _plain(run, config, study, base, cells, rows)
+        atomic.write_json(run.path / "study.json", plain)
         atomic.write_text(run.path / "study.md", table_markdown(rows, base, study.table))
+        write_study(plain, run.path / PAGE)
     return Study(run.path, base, cells, rows)
+
+
+def _places(study: StudyConfig) -> list[tuple[str, int]]:
+    """(variant, seed) of every cell; seed by seed, so that a study that is stopped has compared all variants once."""
+    seeds = {name: seeds_of(study, name) for name in study.variants}
+    order = list(dict.fromkeys(seed for each in seeds.values() for seed in each))
+    return [(name, seed) for seed in order for name in study.variants if seed in seeds[name]]
 
 
 class _Lazy:
@@ -97,12 +108,31 @@ def _base(run: RunFolder, material: _Lazy) -> dict[str, Any]:
 
 
 def _plain(
-    run: RunFolder, base: Mapping[str, Any], cells: Mapping[tuple[str, int], Any], rows: list[Row]
-) -> dict[str, Any]:
+    run: RunFolder, config: RunConfig, study: StudyConfig, base: Mapping[str, Any],
+    cells: Mapping[tuple[str, int], Any], rows: list[Row],
+) -> dict[str, Any]:  # fmt: skip
+    reference = study.reference or next(iter(study.variants))
     return {
+        "title": config.title,
+        "reference": reference,
+        "target": study.target or reference,
+        "kl_target": kl_target(cells, study),
+        "shared": _shared(config, study, run),
+        "variants": {name: json.dumps(settings or {}) for name, settings in study.variants.items()},
+        "columns": {name: {"heading": heading, "decimals": digits} for name, (heading, _, digits) in COLUMNS.items()},
         "hardware": run.state["hardware"],
         "versions": run.state["versions"],
         "base": base,
         "rows": [row.to_dict() for row in rows],
         "cells": [{**cell, "variant": name} for (name, _), cell in cells.items()],
     }
+
+
+def _shared(config: RunConfig, study: StudyConfig, run: RunFolder) -> str:
+    """What all variants have in common, in one line."""
+    amount = f"{study.seconds:g} CPU seconds" if study.seconds is not None else f"{config.distill.steps} steps"
+    machine = run.state["hardware"]
+    return (
+        f"{config.model}, {config.tokens.size} new tokens by {config.tokens.method} of {config.corpus.path}; "
+        f"{amount} of {config.distill.tokens_per_step} base tokens; {machine['cpu']}, {machine['cores']} cores."
+    )

@@ -60,9 +60,19 @@ class Material:
         return self._cut(self.texts.training), self._cut(self.texts.replay)
 
     @cached_property
+    def heldout(self) -> list[Window]:
+        """Held-out windows of the domain with new tokens."""
+        return [window for window in self._cut(self.texts.heldout) if window.first_new < len(window.student)]
+
+    @cached_property
+    def general_windows(self) -> list[Window]:
+        """Windows of the general text that figures are reported on."""
+        return self._cut(self.texts.general[1::2])
+
+    @cached_property
     def judges(self) -> list[Window]:
-        """Held-out windows of the domain with new tokens, spread over it."""
-        found = [window for window in self._cut(self.texts.heldout) if window.first_new < len(window.student)]
+        """Some of them, spread over the text."""
+        found = self.heldout
         return found[:: max(1, len(found) // self.study.judges)][: self.study.judges]
 
     @cached_property
@@ -71,7 +81,7 @@ class Material:
 
         Settings are chosen on the one half of the general text and reported on the other.
         """
-        halves = {"choice": self.texts.general[0::2], "report": self.texts.general[1::2]}
+        halves = {"choice": self.texts.general[0::2] if self.study.choice else [], "report": self.texts.general[1::2]}
         domain = [document.text for document in self.texts.heldout]
         return {
             name: Scorer.begin(

@@ -3,7 +3,7 @@
 >>> run, study = study_settings({"model": "m", "corpus": "c", "study": {"variants": {"a": {}, "b": {"seed": 3}}}})
 Traceback (most recent call last):
 tokengraft.errors.ConfigError: found: study.variants.b sets seed
-expected: settings of init, distill, or trained: false
+expected: settings of init, distill, seeds, or trained: false
 do: remove it: what all variants share is set once, above
 """
 
@@ -16,7 +16,7 @@ from tokengraft.errors import ConfigError
 from tokengraft.init import check_methods
 from tokengraft.phases.rows import check_objectives
 
-FREE = ("init", "distill", "trained")
+FREE = ("init", "distill", "trained", "seeds")
 """What a variant may set: everything else is shared."""
 
 
@@ -25,7 +25,8 @@ class StudyConfig:
     """The grid, and what is measured besides the scorecard."""
 
     variants: dict  # type: ignore[type-arg]
-    """By name: settings of `init` and `distill` that come over the run's; `trained: false` stops after initialising."""
+    """By name: settings of `init` and `distill` that come over the run's; `trained: false` stops after initialising,
+    `seeds: [0]` is for what no seed changes."""
     seeds: tuple[int, ...] = (0, 1, 2)
     reference: str = ""
     """The variant that others are compared with, pair by pair; empty: the first."""
@@ -36,7 +37,11 @@ class StudyConfig:
     judges: int = 24
     """Held-out windows that it is taken on."""
     kl_target: float | None = None
-    """The KL that steps and seconds are counted to; None: what the reference comes to in the end."""
+    """The KL that steps and seconds are counted to; None: what the variant `target` comes to in the end."""
+    target: str = ""
+    """Empty: the reference."""
+    choice: bool = True
+    """Score on the half of the general text by which settings are chosen as well, not only on the reported one."""
     table: tuple[str, ...] = field(default_factory=tuple)
     """Columns of the table by name; empty: all."""
 
@@ -58,15 +63,34 @@ def study_settings(settings: Mapping[str, Any]) -> tuple[RunConfig, StudyConfig]
         )
     for name in study.variants:
         chosen = variant_of(values, study, name)
+        seeds_of(study, name)
         check_methods(chosen.init)
         check_objectives(chosen.distill)
-    if study.reference and study.reference not in study.variants:
-        raise ConfigError(
-            found=f"study.reference = {study.reference}",
-            expected=f"one of {', '.join(study.variants)}",
-            do="change study.reference",
-        )
+    for setting in ("reference", "target"):
+        named = getattr(study, setting)
+        if named and named not in study.variants:
+            raise ConfigError(
+                found=f"study.{setting} = {named}",
+                expected=f"one of {', '.join(study.variants)}",
+                do=f"change study.{setting}",
+            )
     return config, study
+
+
+def seeds_of(study: StudyConfig, name: str) -> tuple[int, ...]:
+    """The seeds that a variant is run with.
+
+    Raises:
+        ConfigError: they are not whole numbers.
+    """
+    own = (study.variants[name] or {}).get("seeds")
+    if own is None:
+        return study.seeds
+    if not isinstance(own, list | tuple) or not own or not all(type(seed) is int for seed in own):
+        raise ConfigError(
+            found=f"study.variants.{name}.seeds = {own!r}", expected="a list of whole numbers", do="change it"
+        )
+    return tuple(own)
 
 
 def variant_of(settings: Mapping[str, Any], study: StudyConfig, name: str) -> RunConfig:
@@ -80,8 +104,9 @@ def variant_of(settings: Mapping[str, Any], study: StudyConfig, name: str) -> Ru
         if key not in FREE:
             raise ConfigError(
                 found=f"study.variants.{name} sets {key}",
-                expected="settings of init, distill, or trained: false",
+                expected="settings of init, distill, seeds, or trained: false",
                 do="remove it: what all variants share is set once, above",
             )
-    changes.pop("trained", None)
+    for key in ("trained", "seeds"):
+        changes.pop(key, None)
     return RunConfig.from_dict(merged(as_mappings({k: v for k, v in settings.items() if k != "study"}), changes))

@@ -8,7 +8,7 @@ from typing import Any
 
 from scipy.stats import t as student_t
 
-from tokengraft.study.settings import StudyConfig
+from tokengraft.study.settings import StudyConfig, seeds_of
 
 CONFIDENCE = 0.95
 
@@ -58,7 +58,11 @@ COLUMNS: dict[str, tuple[str, Callable[[Cell, Cell], float | None], int]] = {
     "calibration": ("mass/rate, domain", _ratio("domain"), 2),
     "general_calibration": ("mass/rate, general", _ratio("general"), 2),
     "doubles": ("double-subword rate", _own("domain", "double_subword_rate"), 3),
+    "second_piece": ("argmax after new = its 2nd piece", _own("after_new", "second_piece"), 3),
+    "true_next": ("P(true next) after new", _own("after_new", "true_next"), 3),
     "canonical": ("canonical ratio", _own("generation", "canonical_ratio"), 3),
+    "start_first": ("cosine of input row to first piece, at the start", _own("start", "cosines", "inputs", "first"), 3),
+    "start_last": ("… to last, at the start", _own("start", "cosines", "inputs", "last"), 3),
     "inputs_first": ("cosine of input row to first piece", _own("cosines", "inputs", "first"), 3),
     "inputs_last": ("… to last", _own("cosines", "inputs", "last"), 3),
     "head_first": ("cosine of head row to first piece", _own("cosines", "head", "first"), 3),
@@ -109,10 +113,10 @@ class Row:
 def summarise(cells: Mapping[tuple[str, int], Cell], study: StudyConfig, base: Cell) -> list[Row]:
     """A row for every variant that has a cell, in the order of the settings."""
     reference = study.reference or next(iter(study.variants))
-    target = study.kl_target or _final_kl(cells, reference)
+    target = kl_target(cells, study)
     rows = []
     for name in study.variants:
-        seeds = tuple(seed for seed in study.seeds if (name, seed) in cells)
+        seeds = tuple(seed for seed in seeds_of(study, name) if (name, seed) in cells)
         if not seeds:
             continue
         values = {}
@@ -144,8 +148,12 @@ def _value(own: Sequence[float | None], pairs: Sequence[tuple[float | None, floa
     return Value(fmean(numbers), spread, mean, mean - half, mean + half)
 
 
-def _final_kl(cells: Mapping[tuple[str, int], Cell], reference: str) -> float | None:
-    ends = [cell["curve"][-1]["kl"] for (name, _), cell in cells.items() if name == reference and cell["curve"]]
+def kl_target(cells: Mapping[tuple[str, int], Cell], study: StudyConfig) -> float | None:
+    """The KL that steps and seconds are counted to; None where its variant is not trained."""
+    if study.kl_target is not None:
+        return study.kl_target
+    wanted = study.target or study.reference or next(iter(study.variants))
+    ends = [cell["curve"][-1]["kl"] for (name, _), cell in cells.items() if name == wanted and cell["curve"]]
     return fmean(ends) if ends else None
 
 
