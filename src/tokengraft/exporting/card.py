@@ -7,21 +7,25 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tokengraft.exporting import Written
 from tokengraft.exporting.finished import Finished
 from tokengraft.exporting.trial import Outcome
 
-RELATION = {"adapter": "adapter"}
+RELATION = {"adapter": "adapter", "gguf": "quantized"}
 """What the hub calls the relation to the base; "finetune" for every other format."""
 
+LIBRARY = {"adapter": "peft", "gguf": "gguf"}
+"""What loads the format; "transformers" for every other."""
 
-def write_card(finished: Finished, place: Path, form: str, loading: str, outcome: Outcome) -> None:
+
+def write_card(finished: Finished, place: Path, form: str, written: Written, outcome: Outcome) -> None:
     """Writes `README.md`: metadata that the hub reads, and text for people."""
     metrics = finished.metrics
     base = _public(finished.base)
     data = ModelCardData(
         base_model=base,
         base_model_relation=RELATION.get(form, "finetune") if base else None,
-        library_name="peft" if form == "adapter" else "transformers",
+        library_name=LIBRARY.get(form, "transformers"),
         pipeline_tag="text-generation",
         tags=["tokengraft", "vocabulary-expansion"],
         model_name=metrics["title"],
@@ -34,7 +38,8 @@ def write_card(finished: Finished, place: Path, form: str, loading: str, outcome
         metrics=metrics,
         base=base or Path(finished.base).name,
         models=metrics["models"],
-        loading=loading.strip(),
+        loading=written.loading.strip(),
+        language=written.language,
         outcome=outcome,
         settings=finished.settings,
         change=_change(metrics),
