@@ -68,19 +68,22 @@ def projection(run: Path, patch: Path) -> list[str]:
     with safe_open(files[name], framework="pt") as file:
         d, width = file.get_slice(name).get_shape()[1], file.get_tensor(name).element_size()
     added = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["tokens"]["added"]
+    tied = json.loads((run / "model" / "config.json").read_text(encoding="utf-8")).get("tie_word_embeddings")
+    tables = 1 if tied else 2
     stored = patch.stat().st_size
-    rows = 2 * added * d * width
+    rows = tables * added * d * width
     rest = stored - rows
     large_rows = 2 * LARGE["n"] * LARGE["d"] * LARGE["bytes"]
     large = large_rows + rest * LARGE["n"] / added
     return [
-        f"Patch of `{Path(state['settings']['model']).name}` (d = {d}, {width} bytes a weight, n = {added}): {stored} bytes, of which "
-        f"2 × {added} × {d} × {width} = {rows} are rows and {rest} the rest (tokenizer, settings, record, zip), "
-        f"{rest / added:.0f} bytes a token.",
+        f"Patch of `{Path(state['settings']['model']).name}` (d = {d}, {width} bytes a weight, n = {added}): "
+        f"{stored} bytes, of which {tables} × {added} × {d} × {width} = {rows} are rows and",
+        f"{rest} the rest (tokenizer, settings, record, zip): {rest / added:.0f} bytes a token.",
         "",
-        f"Projected to d = {LARGE['d']}, n = {LARGE['n']}, {LARGE['bytes']} bytes: rows 2 × {LARGE['n']} × {LARGE['d']} × "
-        f"{LARGE['bytes']} = {large_rows} bytes, the rest {rest / added * LARGE['n']:.0f}: {large / 1e6:.1f} MB of "
-        f"{LARGE['checkpoint'] / 1e9:.2f} GB (6 738 415 616 weights): **{100 * large / LARGE['checkpoint']:.3f} %** (limit 2 %).",
+        f"Projected to d = {LARGE['d']}, n = {LARGE['n']}, {LARGE['bytes']} bytes, two tables: rows 2 × {LARGE['n']} × "
+        f"{LARGE['d']} × {LARGE['bytes']} = {large_rows} bytes,",
+        f"the rest {rest / added * LARGE['n']:.0f}: {large / 1e6:.1f} MB of {LARGE['checkpoint'] / 1e9:.2f} GB "
+        f"(6 738 415 616 weights): **{100 * large / LARGE['checkpoint']:.3f} %** (limit 2 %).",
     ]
 
 
@@ -90,7 +93,8 @@ def identical(run: Path, patch: Path, scratch: Path) -> str:
     result = apply_patch(patch, base, scratch / "applied")
     names = sorted(path.relative_to(run / "model") for path in (run / "model").rglob("*") if path.is_file())
     other = [str(name) for name in names if (result / name).read_bytes() != (run / "model" / name).read_bytes()]
-    return f"`apply` on the base: {len(names) - len(other)} of {len(names)} files bit-identical{f', not {other}' if other else ''}."
+    named = f", not {other}" if other else ""
+    return f"`apply` on the base: {len(names) - len(other)} of {len(names)} files bit-identical{named}."
 
 
 def main() -> None:
@@ -108,12 +112,8 @@ def main() -> None:
         tail = ["", *projection(given.run, patch), "", identical(given.run, patch, scratch)]
     versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "peft", "safetensors"))
     print("# A run in every format\n\nMade by `benchmarks/exports.py`.\n")
-    print(
-        f"{hardware()['cpu']}, Python {platform.python_version()}, {versions}. Each row: written, then loaded by a fresh"
-    )
-    print(
-        "process that knows nothing of the run; limits 1e-4 in float32, 1e-3 for GGUF f32, none for rounded weights.\n"
-    )
+    print(f"{hardware()['cpu']}, Python {platform.python_version()}, {versions}. Each row: written, then loaded by a")
+    print("fresh process that knows nothing of the run; limits 1e-4, GGUF f32 1e-3, rounded weights none.\n")
     print("\n".join([*lines, *tail]))
 
 
