@@ -10,6 +10,7 @@ import json
 import platform
 import tempfile
 import time
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from safetensors import safe_open
 from tokengraft.artifacts import hardware
 from tokengraft.errors import TokengraftError
 from tokengraft.exporting import exporters
-from tokengraft.exporting.patch import NAME, apply_patch
+from tokengraft.exporting.patch import NAME, ROWS, apply_patch
 from tokengraft.exporting.tensors import weights
 from tokengraft.exporting.write import Attempted, write_and_try
 
@@ -70,18 +71,19 @@ def projection(run: Path, patch: Path) -> list[str]:
     added = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["tokens"]["added"]
     tied = json.loads((run / "model" / "config.json").read_text(encoding="utf-8")).get("tie_word_embeddings")
     tables = 1 if tied else 2
+    with zipfile.ZipFile(patch) as archive:
+        packed = archive.getinfo(ROWS).compress_size
     stored = patch.stat().st_size
-    rows = tables * added * d * width
-    rest = stored - rows
+    rows, rest = tables * added * d * width, stored - packed
     large_rows = 2 * LARGE["n"] * LARGE["d"] * LARGE["bytes"]
     large = large_rows + rest * LARGE["n"] / added
     return [
         f"Patch of `{Path(state['settings']['model']).name}` (d = {d}, {width} bytes a weight, n = {added}): "
-        f"{stored} bytes, of which {tables} × {added} × {d} × {width} = {rows} are rows and",
-        f"{rest} the rest (tokenizer, settings, record, zip): {rest / added:.0f} bytes a token.",
+        f"{stored} bytes, of which {packed} are {tables} × {added} × {d} × {width} = {rows} bytes of rows, packed,",
+        f"and {rest} the rest (tokenizer, settings, record): {rest / added:.0f} bytes a token.",
         "",
-        f"Projected to d = {LARGE['d']}, n = {LARGE['n']}, {LARGE['bytes']} bytes, two tables: rows 2 × {LARGE['n']} × "
-        f"{LARGE['d']} × {LARGE['bytes']} = {large_rows} bytes,",
+        f"Projected to d = {LARGE['d']}, n = {LARGE['n']}, {LARGE['bytes']} bytes, two tables, rows not packed: 2 × "
+        f"{LARGE['n']} × {LARGE['d']} × {LARGE['bytes']} = {large_rows} bytes,",
         f"the rest {rest / added * LARGE['n']:.0f}: {large / 1e6:.1f} MB of {LARGE['checkpoint'] / 1e9:.2f} GB "
         f"(6 738 415 616 weights): **{100 * large / LARGE['checkpoint']:.3f} %** (limit 2 %).",
     ]
