@@ -6,10 +6,12 @@ import zipfile
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import tokengraft as tg
+from tokengraft.config import RunConfig
 from tokengraft.errors import ConfigError, ExportError, RunFolderError
 from tokengraft.exporting import Written, exporters
 from tokengraft.exporting.patch import NAME, apply_patch
@@ -24,6 +26,13 @@ def test_every_format_loads_in_a_fresh_process(run, tmp_path, form):
     assert "gave the same ids on 1000 texts" in card
     assert "bits per byte, domain" in card
     assert str(run[1].parent) not in card, "a folder of this machine is nobody else's business"
+    about = yaml.safe_load(card.split("---")[1])
+    new = json.loads((run[0] / "metrics.json").read_text())["tokens"]["added"]
+    assert about["tokengraft"]["tokens_added"] == new
+    assert about["model-index"][0]["results"][0]["metrics"][0]["type"] == "bits_per_byte"
+    recipe = yaml.safe_load(card.split("```yaml\n")[1].split("```")[0])
+    assert recipe["distill"]["steps"] == 12
+    RunConfig.from_dict({**recipe, "model": "a", "corpus": "b", "out": "c"})
 
 
 def test_a_patch_gives_the_same_bytes(run, tmp_path):
