@@ -7,6 +7,7 @@ of `python -c pass` is taken off the import (limit 50 ms), and not off `--help` 
 """
 
 import argparse
+import os
 import platform
 import resource
 import subprocess
@@ -42,7 +43,10 @@ def main() -> None:
     commands = {name: least(["-m", "tokengraft", name, "--help"], max(2, times // 3)) for name in COMMANDS}
     slowest = max(commands, key=lambda name: commands[name][1])
     print("# Starting\n\nMade by `benchmarks/startup.py`.\n")
-    print(f"{hardware()['cpu']}, Python {platform.python_version()}; least of {times} fresh processes.\n")
+    print(f"{hardware()['cpu']}, Python {platform.python_version()}; least of {times} fresh processes.")
+    print(
+        f"{os.getloadavg()[0]:.0f} processes wanted the {os.cpu_count()} cores meanwhile: above 1 a core, read CPU.\n"
+    )
     print("| what | wall, ms | CPU, ms | limit, ms |\n|---|---|---|---|")
     print(f"| `python -c pass` | {1e3 * empty[0]:.0f} | {1e3 * empty[1]:.0f} | |")
     own = [1e3 * (package[kind] - empty[kind]) for kind in (0, 1)]

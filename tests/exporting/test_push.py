@@ -31,7 +31,7 @@ def test_a_folder_goes_into_a_private_repository(tmp_path, monkeypatch):
 
 def test_a_hub_that_refuses(tmp_path, monkeypatch):
     monkeypatch.setattr(push, "HfApi", lambda: Hub(OSError("401 who are you?")))
-    with pytest.raises(ExportError, match="did not take me/model: 401 who are you?") as caught:
+    with pytest.raises(ExportError, match="did not take me/model: 401") as caught:
         push.push_folder(tmp_path, "me/model")
     assert "hf auth login" in caught.value.do
 
