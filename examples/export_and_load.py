@@ -33,7 +33,7 @@ def main() -> None:
         model, tokenizer = tg.load(run, dtype="float32")
         ids = tokenizer("def parse(message): return message.headers", return_tensors="pt")["input_ids"]
         expected = model(ids).logits
-        for form in ("hf", "patch", "adapter"):
+        for form in ("patch", "adapter"):
             folder = tg.export(run, Path(scratch, form), form)  # a fresh process has loaded it and compared
             size = sum(file.stat().st_size for file in folder.iterdir())
             loaded, _ = tg.load(folder, dtype="float32")
