@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokengraft.diagnosis.watch import Watch as Watch
     from tokengraft.errors import TokengraftError as TokengraftError
     from tokengraft.exporting import export as export
+    from tokengraft.exporting.loading import load as load
     from tokengraft.pipeline import Run as Run
     from tokengraft.pipeline import expand as expand
     from tokengraft.special import add_special_tokens as add_special_tokens
@@ -54,6 +55,7 @@ _ROOMS = {
     "grow": "api",
     "initialise": "api",
     "inspect_tokenizer": "tokenizer.inspection",
+    "load": "exporting.loading",
     "merge_adapter": "api",
     "prune_tokenizer": "tokenizer.prune",
     "remove_special_tokens": "special",
@@ -80,6 +82,7 @@ __all__ = [
     "grow",
     "initialise",
     "inspect_tokenizer",
+    "load",
     "merge_adapter",
     "prune_tokenizer",
     "remove_special_tokens",

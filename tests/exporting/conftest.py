@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["standin"]
+"""Programs that stand in for llama.cpp's: no tests, and not to be imported here."""
+
 TESTS = Path(__file__).resolve().parents[1]
 
 
@@ -25,3 +28,21 @@ def run(request, tmp_path_factory, english, code):
     corpus = flow("write_jsonl")(place / "code.jsonl", code)
     settings = flow("SMALL") | {"model": str(base), "corpus": str(corpus), "out": str(place / "run")}
     return expand(settings).path, base
+
+
+@pytest.fixture(scope="session", params=["llama-untied", "gpt2-tied"])
+def lora_run(request, tmp_path_factory, english, code):
+    """(folder of a run with a phase of LoRA, folder of its base); the untied base is stored in bfloat16."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from tokengraft.pipeline import expand
+
+    place = tmp_path_factory.mktemp(f"lora-{request.param}")
+    base = flow("save_model_folder")(place / "base", request.param, english, rows=400)
+    if request.param == "llama-untied":
+        AutoModelForCausalLM.from_pretrained(base).to(torch.bfloat16).save_pretrained(base)
+    corpus = flow("write_jsonl")(place / "code.jsonl", code)
+    lora = {"phase": "lora", "steps": 3, "tokens_per_step": 400, "max_length": 64, "rank": 2, "rate": 1e-2}
+    settings = flow("SMALL") | {"model": str(base), "corpus": str(corpus), "out": str(place / "run")}
+    return expand(settings | {"phases": ["rows", lora]}).path, base

@@ -6,17 +6,19 @@ import zipfile
 
 import pytest
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import tokengraft as tg
+from tokengraft.config import RunConfig
 from tokengraft.errors import ConfigError, ExportError, RunFolderError
-from tokengraft.exporting import exporters
+from tokengraft.exporting import Written, exporters
 from tokengraft.exporting.patch import NAME, apply_patch
 from tokengraft.exporting.tensors import fingerprint, weights
 
 
-@pytest.mark.parametrize("form", exporters.names())
+@pytest.mark.parametrize("form", [entry.name for entry in exporters if not entry.needs])
 def test_every_format_loads_in_a_fresh_process(run, tmp_path, form):
     """`export` itself compares ids, logits and text, and raises; the card says what it found."""
     out = tg.export(run[0], tmp_path / form, form)
@@ -24,6 +26,13 @@ def test_every_format_loads_in_a_fresh_process(run, tmp_path, form):
     assert "gave the same ids on 1000 texts" in card
     assert "bits per byte, domain" in card
     assert str(run[1].parent) not in card, "a folder of this machine is nobody else's business"
+    about = yaml.safe_load(card.split("---")[1])
+    new = json.loads((run[0] / "metrics.json").read_text())["tokens"]["added"]
+    assert about["tokengraft"]["tokens_added"] == new
+    assert about["model-index"][0]["results"][0]["metrics"][0]["type"] == "bits_per_byte"
+    recipe = yaml.safe_load(card.split("```yaml\n")[1].split("```")[0])
+    assert recipe["distill"]["steps"] == 12
+    RunConfig.from_dict({**recipe, "model": "a", "corpus": "b", "out": "c"})
 
 
 def test_a_patch_gives_the_same_bytes(run, tmp_path):
@@ -110,7 +119,7 @@ def test_a_body_that_moved_is_no_adapter(run, tmp_path):
     name = next(key for key in values if "norm" in key or "ln" in key)
     values[name] = values[name] + 1
     save_file(values, changed / "model" / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ExportError, match="1 changed weights beside the new rows"):
+    with pytest.raises(ExportError, match="1 changed weights beside the new rows and what LoRA learned"):
         tg.export(changed, tmp_path / "adapter", "adapter")
     assert not (tmp_path / "adapter").exists()
     tg.export(changed, tmp_path / "patch", "patch")
@@ -119,20 +128,22 @@ def test_a_body_that_moved_is_no_adapter(run, tmp_path):
 def test_what_does_not_load_as_the_run_leaves_nothing(run, tmp_path, monkeypatch):
     """A format that writes other weights is caught by the fresh process."""
 
+    whole = exporters.get("hf")
+
     def broken(finished, place, options):
-        loading = exporters.get("hf")(finished, place, options)
-        return loading + "model.get_input_embeddings().weight.data.mul_(1.5)\n"
+        loading = whole(finished, place, options).loading
+        return Written(loading + "model.get_input_embeddings().weight.data.mul_(1.5)\n")
 
     from tokengraft.exporting import write
 
     monkeypatch.setattr(write.exporters, "get", lambda _: broken)
-    with pytest.raises((ExportError, RecursionError)):
+    with pytest.raises(ExportError, match="logits that differ"):
         tg.export(run[0], tmp_path / "out", "hf")
     assert not (tmp_path / "out").exists()
 
 
 def test_bad_calls(run, tmp_path):
-    with pytest.raises(ConfigError, match="one of adapter, hf, patch"):
+    with pytest.raises(ConfigError, match="one of adapter, gguf, hf, patch"):
         tg.export(run[0], tmp_path / "out", "onnx")
     with pytest.raises(ConfigError, match="max_shard_size"):
         tg.export(run[0], tmp_path / "out", "hf", max_shard="1GB")

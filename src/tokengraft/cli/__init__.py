@@ -42,6 +42,8 @@ for name, about in COMMANDS.items():
     place = name.replace("-", "_")
     app.command(f"tokengraft.cli.{place}:{place}", name=name, help=about)
 
+app.register_install_completion_command()  # tokengraft --install-completion: for bash, zsh and fish
+
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
 

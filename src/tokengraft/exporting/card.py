@@ -4,28 +4,46 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tokengraft.exporting import Written
 from tokengraft.exporting.finished import Finished
 from tokengraft.exporting.trial import Outcome
 
-RELATION = {"adapter": "adapter"}
+RELATION = {"adapter": "adapter", "gguf": "quantized"}
 """What the hub calls the relation to the base; "finetune" for every other format."""
 
+LIBRARY = {"adapter": "peft", "gguf": "gguf"}
+"""What loads the format; "transformers" for every other."""
 
-def write_card(finished: Finished, place: Path, form: str, loading: str, outcome: Outcome) -> None:
+
+RECIPE = ("tokens", "init", "distill", "phases", "control", "seed")
+"""Settings that say how the model was made; where its texts stood is not among them."""
+
+
+def write_card(finished: Finished, place: Path, form: str, written: Written, outcome: Outcome) -> None:
     """Writes `README.md`: metadata that the hub reads, and text for people."""
     metrics = finished.metrics
+    recipe = _without_places(
+        {name: finished.settings[name] for name in RECIPE if finished.settings.get(name) not in (None, [])}
+    )
     base = _public(finished.base)
     data = ModelCardData(
         base_model=base,
         base_model_relation=RELATION.get(form, "finetune") if base else None,
-        library_name="peft" if form == "adapter" else "transformers",
+        library_name=LIBRARY.get(form, "transformers"),
         pipeline_tag="text-generation",
         tags=["tokengraft", "vocabulary-expansion"],
         model_name=metrics["title"],
         eval_results=_results(metrics),
+        tokengraft={
+            "tokens_added": metrics["tokens"]["added"],
+            "tokens_before": metrics["tokens"]["base_size"],
+            "phases": [phase["phase"] for phase in recipe.get("phases", ())] or ["rows"],
+            "hardware": _hardware(metrics),
+        },
     )
     page = Environment(  # noqa: S701 - Markdown, not HTML
         loader=PackageLoader("tokengraft.exporting"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -34,12 +52,28 @@ def write_card(finished: Finished, place: Path, form: str, loading: str, outcome
         metrics=metrics,
         base=base or Path(finished.base).name,
         models=metrics["models"],
-        loading=loading.strip(),
+        loading=written.loading.strip(),
+        language=written.language,
         outcome=outcome,
-        settings=finished.settings,
+        recipe=yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).strip(),
+        hardware=_hardware(metrics),
         change=_change(metrics),
     )
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(place / "README.md")
+
+
+def _hardware(metrics: Mapping[str, Any]) -> str:
+    found = metrics["hardware"]
+    return ", ".join(filter(None, [found["cpu"], f"{found.get('cores')} cores", found["gpu"]]))
+
+
+def _without_places(value: Any) -> Any:
+    """Settings with the last part alone of each path of this machine."""
+    if isinstance(value, Mapping):
+        return {name: _without_places(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_places(part) for part in value]
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _public(base: str) -> str | None:

@@ -84,6 +84,15 @@ def apply_patch(patch: Path, base: str, out: Path) -> Path:
     return out
 
 
+def base_of(patch: Path) -> str:
+    """The base that a patch names: the folder or hub id that the run began with.
+
+    Raises:
+        ExportError: it is no patch.
+    """
+    return _read(patch / NAME if patch.is_dir() else patch)[0]["base"]
+
+
 def _packed(changes: Iterator[tuple[str, Rows | Tensor]]) -> tuple[dict[str, Tensor], dict[str, int]]:
     tensors, heights = {}, {}
     for name, change in changes:

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,20 @@ class Outcome:
     difference: float
     written: int
     """Tokens written greedily, all of them the same."""
+    how: str = "A fresh process that loaded it this way"
+    more: str = ""
+    """A further sentence for the card."""
+
+    @property
+    def said(self) -> str:
+        """What the card says of it."""
+        if not self.lines:
+            return self.more
+        compared = (
+            f"{self.how} gave the same ids on {self.lines} texts, logits within\n{self.difference:.1e} on "
+            f"{self.logits} values in float32, and the same {self.written} greedy tokens as the run's own model."
+        )
+        return f"{compared} {self.more}".strip()
 
 
 @dataclass(frozen=True)
@@ -88,37 +103,32 @@ class Trial:
         lines += list(fuzz_texts(extension, lines, LINES - len(lines), seed=0))
         return cls(finished, lines, extension.file.encode(lines), trust_remote_code)
 
-    def run(self, folder: Path, loading: str) -> Outcome:
-        """The outcome, where everything is as it should be.
+    def run(self, folder: Path, loading: str, beside: str = "") -> Outcome:
+        """The outcome of `loading`, where everything is as it should be; `beside` says what is done besides.
 
         Raises:
             ExportError: the process failed, or gave other ids, logits or text.
         """
-        with tempfile.TemporaryDirectory() as scratch:
-            found, ids = self._ask(Path(scratch), folder, loading)
-        for text, ours, theirs in zip(self.lines, self.ids, ids, strict=True):
-            if ours != theirs:
-                raise _mismatch(f"ids {theirs[:8]} for {text[:40]!r}", f"ids {ours[:8]}, as the run's tokenizer gives")
-        return self._compare(found)
+        case = {"folder": str(folder.resolve()), "base": self.finished.base, "loading": loading}
+        outcome = self.compare(*self.ask(PROGRAM, case))
+        return replace(outcome, how=f"{outcome.how}, {beside},") if beside else outcome
 
-    def _ask(self, scratch: Path, folder: Path, loading: str) -> tuple[dict[str, Any], list[list[int]]]:
-        case, tensors, ids = scratch / "case.json", scratch / "found.safetensors", scratch / "ids.json"
-        case.write_text(
-            json.dumps({
-                "folder": str(folder.resolve()), "base": self.finished.base, "loading": loading, "lines": self.lines,
-                "read": self._rows(), "prompts": self._prompts(), "written": WRITTEN,
-            }),
-            encoding="utf-8",
-        )  # fmt: skip
-        paths = os.pathsep.join(path for path in sys.path if path)
-        done = subprocess.run(  # noqa: S603 - our own interpreter and program
-            [sys.executable, "-c", PROGRAM, str(case), str(tensors), str(ids)],
-            env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            last = done.stderr.strip().splitlines()[-1:] or ["no message"]
-            raise _mismatch(f"a fresh process that could not load it: {last[0]}", "a model and a tokenizer that load")
-        return load_file(tensors), json.loads(ids.read_text(encoding="utf-8"))
+    def ask(self, program: str, more: Mapping[str, Any]) -> tuple[dict[str, Any], list[list[int]]]:
+        """What a program in a fresh process gives for the texts: tensors by name, and ids.
+
+        Its arguments are the case as JSON (`more`, with the texts in it), and the two files that it must write.
+
+        Raises:
+            ExportError: it failed.
+        """
+        with tempfile.TemporaryDirectory() as scratch:
+            case, tensors, ids = (Path(scratch, name) for name in ("case.json", "found.safetensors", "ids.json"))
+            given = {"lines": self.lines, "read": self._rows(), "prompts": self._prompts(), "written": WRITTEN}
+            case.write_text(json.dumps({**given, **more}), encoding="utf-8")
+            done = run_python(program, str(case), str(tensors), str(ids))
+            if done.returncode:
+                raise mismatch(f"a fresh process that could not load it: {last_line(done)}", "what loads")
+            return load_file(tensors), json.loads(ids.read_text(encoding="utf-8"))
 
     def _rows(self) -> list[list[int]]:
         """The first texts that have more than one token, cut."""
@@ -128,7 +138,17 @@ class Trial:
         return [row[: LONGEST // 2] for row in self._rows()[:PROMPTS]]
 
     @torch.no_grad()
-    def _compare(self, found: dict[str, Any]) -> Outcome:
+    def compare(
+        self, found: dict[str, Any], ids: list[list[int]], tolerance: float = TOLERANCE, *, text: bool = True
+    ) -> Outcome:
+        """The outcome of what `ask` gave; `text`: greedy text must be the same too.
+
+        Raises:
+            ExportError: other ids, logits further off than `tolerance`, or another text.
+        """
+        for line, ours, theirs in zip(self.lines, self.ids, ids, strict=True):
+            if ours != theirs:
+                raise mismatch(f"ids {theirs[:8]} for {line[:40]!r}", f"ids {ours[:8]}, as the run's tokenizer gives")
         model = load_model(
             str(self.finished.model), dtype="float32", device="cpu", trust_remote_code=self.trust_remote_code
         )
@@ -137,12 +157,12 @@ class Trial:
             ours = model(torch.tensor([row])).logits[0]
             theirs = found[f"logits{number}"]
             if ours.shape != theirs.shape:
-                raise _mismatch(f"logits of shape {tuple(theirs.shape)}", f"{tuple(ours.shape)}, as the run's model")
+                raise mismatch(f"logits of shape {tuple(theirs.shape)}", f"{tuple(ours.shape)}, as the run's model")
             difference = max(difference, float((ours - theirs).abs().max()))
             logits += ours.numel()
-        if not difference <= TOLERANCE:
-            raise _mismatch(f"logits that differ by up to {difference:.2g}", f"at most {TOLERANCE:g}")
-        return Outcome(len(self.lines), logits, difference, self._same_text(model, found))
+        if not difference <= tolerance:
+            raise mismatch(f"logits that differ by up to {difference:.2g}", f"at most {tolerance:g}")
+        return Outcome(len(self.lines), logits, difference, self._same_text(model, found) if text else 0)
 
     def _same_text(self, model: Any, found: dict[str, Any]) -> int:
         written = 0
@@ -152,12 +172,27 @@ class Trial:
                 input_ids=prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=WRITTEN
             )[0]
             if not torch.equal(ours, found[f"written{number}"]):
-                raise _mismatch("another greedy continuation", "the run's model's")
+                raise mismatch("another greedy continuation", "the run's model's")
             written += len(ours) - len(row)
         return written
 
 
-def _mismatch(found: str, expected: str) -> ExportError:
+def run_python(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A program of ours in a fresh process of this interpreter, which finds what this one finds."""
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", program, *arguments],
+        env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def last_line(done: "subprocess.CompletedProcess[str]") -> str:
+    """The last thing that a process said on its standard error."""
+    return (done.stderr.strip().splitlines() or ["no message"])[-1]
+
+
+def mismatch(found: str, expected: str) -> ExportError:
+    """The error of an export that does not give back the run."""
     return ExportError(
         found=f"in what was written: {found}",
         expected=expected,

@@ -1,6 +1,7 @@
 """Writing an export: filled in a temporary folder, tried there by a fresh process, and only then moved into place."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokengraft import atomic
@@ -8,13 +9,21 @@ from tokengraft.errors import RunFolderError
 from tokengraft.exporting import Options, exporters
 from tokengraft.exporting.card import write_card
 from tokengraft.exporting.finished import Finished
-from tokengraft.exporting.trial import Trial
+from tokengraft.exporting.trial import Outcome, Trial
 from tokengraft.progress import task
 from tokengraft.settings_values import build
 
 
-def write_export(run: Path, out: Path, form: str, options: Mapping[str, object]) -> Path:
-    """The folder `out`, filled.
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """An export in its place, and what the trial found."""
+
+    path: Path
+    outcome: Outcome
+
+
+def write_and_try(run: Path, out: Path, form: str, options: Mapping[str, object]) -> Attempted:
+    """The folder `out`, filled, and what a fresh process gave that loaded it.
 
     Raises:
         ConfigError: there is no such format or option.
@@ -22,15 +31,21 @@ def write_export(run: Path, out: Path, form: str, options: Mapping[str, object])
         ExportError: the format cannot hold this model, or what was written does not load as the run's model.
     """
     exporter, chosen = exporters.get(form), build(Options, options)
+    chosen.refuse_unheard(form)
     finished = Finished.read(run)
     _refuse_taken(out)
     with atomic.folder(out) as place:
         with task(f"write {form}"):
-            loading = exporter(finished, place, chosen)
+            written = exporter(finished, place, chosen)
         with task("load it in a fresh process"):
-            outcome = Trial.of(finished, trust_remote_code=chosen.trust_remote_code).run(place, loading)
-        write_card(finished, place, form, loading, outcome)
-    return out
+            trial = Trial.of(finished, trust_remote_code=chosen.trust_remote_code)
+            outcome = (
+                written.attempt(trial, place)
+                if written.attempt
+                else trial.run(place, written.loading + written.check, written.checked)
+            )
+        write_card(finished, place, form, written, outcome)
+    return Attempted(out, outcome)
 
 
 def _refuse_taken(out: Path) -> None:

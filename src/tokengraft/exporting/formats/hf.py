@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from tokengraft.exporting import Options, exporters
+from tokengraft.exporting import Options, Written, exporters
 from tokengraft.exporting.finished import Finished
 from tokengraft.model.load import load_model
 from tokengraft.model.stored import stored_dtype
@@ -17,7 +17,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 
 
 @exporters.register("hf")
-def hf(finished: Finished, place: Path, options: Options) -> str:
+def hf(finished: Finished, place: Path, options: Options) -> Written:
     """A Hugging Face folder: safetensors in the base's dtype, tokenizer, settings; loads with transformers alone."""
     shutil.copytree(finished.model, place, dirs_exist_ok=True, ignore=shutil.ignore_patterns(RECORD))
     if options.max_shard_size is not None:
@@ -26,4 +26,4 @@ def hf(finished: Finished, place: Path, options: Options) -> str:
         name = str(finished.model)
         model = load_model(name, dtype="float32", device="cpu", trust_remote_code=options.trust_remote_code)
         model.to(stored_dtype(name)).save_pretrained(place, max_shard_size=options.max_shard_size)
-    return LOADING
+    return Written(LOADING)

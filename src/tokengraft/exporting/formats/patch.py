@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tokengraft.exporting import Options, exporters
+from tokengraft.exporting import Options, Written, exporters
 from tokengraft.exporting.finished import Finished
 from tokengraft.exporting.patch import NAME, write_patch
 
@@ -19,8 +19,8 @@ tokenizer = AutoTokenizer.from_pretrained(patched)
 
 
 @exporters.register("patch")
-def patch(finished: Finished, place: Path, options: Options) -> str:
+def patch(finished: Finished, place: Path, options: Options) -> Written:
     """One file of what differs from the base, for `tokengraft apply`: megabytes instead of gigabytes."""
     del options
     write_patch(finished.base, finished.model, place / NAME)
-    return LOADING
+    return Written(LOADING)
