@@ -87,6 +87,23 @@ def test_the_control_reads_the_same_text_and_has_learned(whole, phased):
     assert tokens[""] == tokens["control "], "equal documents, step by step"
 
 
+def test_a_run_is_measured_with_its_control_and_its_learning_curves(whole, tmp_path):
+    from tokengraft.reporting.folder import read_folder_curves
+    from tokengraft.stages.eval_plan import EvalPlan
+    from tokengraft.stages.evaluate import evaluate_models
+
+    few = {"max_bytes": 4000, "window_bytes": 96, "prompts": 2, "prompt_tokens": 8, "samples": 1}
+    plan = EvalPlan.from_dict(
+        {"model": str(whole.path), "threads": 1, "evaluation": few, "out": str(tmp_path / "measured")}
+    )
+    done = evaluate_models(plan)
+    assert [card["name"] for card in done.metrics["models"]] == ["base", "control", "extended"]
+    assert {"tables: tables", "control tables: tables"} <= {curve.phase for curve in read_folder_curves(done.path)}
+    assert done.comparison is not None
+    for page in (done.report, done.comparison):
+        assert "nats a base token" in page.read_text()
+
+
 def weights(folder):
     return [(folder / name / "model.safetensors").read_bytes() for name in ("model", "control")]
 

@@ -24,6 +24,8 @@ from tokengraft.training import processes
 from tokengraft.training.batches import like_lengths
 from tokengraft.training.windows import Window
 
+ON_SAME_TEXT = "nats_per_base_token"
+
 
 @dataclass(frozen=True, slots=True)
 class TextBatch:
@@ -72,19 +74,24 @@ class Objective:
     def step(self, windows: Sequence[Window]) -> tuple[None, Mapping[str, Tensor], int]:
         """(None: gradients are formed; losses in nats per position; base tokens read).
 
+        `nats_per_base_token` is the cross-entropy over as many tokens as the base makes of the text that is learned:
+        the one loss that means the same to two tokenizers.
+
         A step's windows are split by length into passes of at most tokens_per_step / accumulation tokens; of several
         processes each takes its share of the passes. Every position has one weight, wherever it is worked on.
         """
         self.trained.push()
         targets = max(1, sum(int(learned_flags(window).sum()) for window in windows))
+        base_targets = max(1, sum(int(learned_flags(window.in_base()).sum()) for window in windows))
         compared = max(1, sum(len(window.student) for window in windows))
-        totals = {"cross_entropy": torch.zeros((), device=self.device)}
+        totals = {name: torch.zeros((), device=self.device) for name in ("cross_entropy", ON_SAME_TEXT)}
         if self.settings.kl_share:
             totals["kl"] = torch.zeros((), device=self.device)
         passes = like_lengths(windows, max(1, self.settings.tokens_per_step // self.settings.accumulation))
         for group in processes.share(passes):
             for name, value in self._one_pass(group, 1 / targets, 1 / compared).items():
                 totals[name] += value
+        totals[ON_SAME_TEXT] = totals["cross_entropy"] * (targets / base_targets)
         return None, totals, sum(len(window.teacher) for window in windows)
 
     @torch.no_grad()

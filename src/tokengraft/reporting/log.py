@@ -28,13 +28,13 @@ def read_steps(path: Path) -> tuple[Step, ...]:
 
 
 def read_curves(path: Path) -> tuple[Curve, ...]:
-    """Losses of later phases: one curve for each phase and loss.
+    """Losses of later phases and what was evaluated in between: one curve for each phase and figure.
 
     Raises:
         RunFolderError: an event has a member of another type.
     """
     found: dict[tuple[str, str], dict[int, float]] = {}
-    for event in _events(path, "phase step"):
+    for event in (*_events(path, "phase step"), *_events(path, "phase evaluation")):
         fields = Fields(event, path.name, "")
         for name in event.keys() - NO_LOSS:
             value = fields.maybe(Fields.number, name)
