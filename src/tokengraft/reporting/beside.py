@@ -41,7 +41,8 @@ def gather(figures: Sequence[RunFigures]) -> Evidence:
         replace(detail, name=run.name) for run in known for detail in read_details(_folder(run), [run.model or ""])
     ]
     folders = dict.fromkeys(_folder(run) for run in known)
-    curves = ((folder.resolve().name, read_folder_curves(folder)) for folder in folders)
+    alone = "with the new tokens" if len(folders) == 1 else None
+    curves = ((alone or folder.resolve().name, read_folder_curves(folder)) for folder in folders)
     last, tokens = _last_with_tokens(known)
     return Evidence(
         tuple(details),

@@ -28,7 +28,7 @@ def read_steps(path: Path) -> tuple[Step, ...]:
 
 
 def read_curves(path: Path) -> tuple[Curve, ...]:
-    """Losses of later phases and what was evaluated in between: one curve for each phase and figure.
+    """Losses of later phases and what was evaluated in between: one curve for each phase and figure, in the order of the training.
 
     Raises:
         RunFolderError: an event has a member of another type.
@@ -40,7 +40,7 @@ def read_curves(path: Path) -> tuple[Curve, ...]:
             value = fields.maybe(Fields.number, name)
             if value is not None:
                 found.setdefault((fields.text("part"), name), {})[fields.whole("step")] = value
-    return tuple(_curve(phase, loss, points) for (phase, loss), points in sorted(found.items()))
+    return tuple(_curve(phase, loss, points) for (phase, loss), points in found.items())
 
 
 def _curve(phase: str, loss: str, points: dict[int, float]) -> Curve:

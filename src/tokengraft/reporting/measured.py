@@ -105,7 +105,7 @@ def kl_by_distance(details: Sequence[Detail]) -> Markup | None:
             nats = [nats for nats, positions in detail.kl_by_distance if positions]
             places = [place for place, (_, positions) in enumerate(detail.kl_by_distance) if positions]
             axes.plot(places, nats, label=readable(detail.name), **style)
-        axes.set(xlabel="tokens since the last new one (0: at it; the last: as far or farther)", ylabel="nats")
+        axes.set(xlabel="tokens since the last new one (0: at it; last: or more)", ylabel="nats")
         axes.set_ylim(bottom=0)
         axes.set_title("KL to the base behind a new token")
         _grid(axes, "y")
@@ -158,13 +158,27 @@ def learning_curves(runs: Sequence[tuple[str, Sequence[Curve]]]) -> list[Markup]
     drawn: dict[tuple[str, str], list[tuple[str, Curve]]] = {}
     for name, curves in runs:
         for curve in sorted(curves, key=lambda one: one.phase.startswith(CONTROL)):
-            phase, control = curve.phase.removeprefix(CONTROL), curve.phase.startswith(CONTROL)
+            phase, control = _phase_name(curve.phase.removeprefix(CONTROL)), curve.phase.startswith(CONTROL)
             if len(curve.steps) > 1 and not (control and curve.loss not in COMPARABLE):
                 alone = "control" if len(runs) == 1 else f"{name}, control"
                 drawn.setdefault((phase, curve.loss), []).append((alone if control else name, curve))
     fair = {phase for phase, loss in drawn if loss in COMPARABLE}
-    kept = [key for key in sorted(drawn) if not (key[1] == "cross_entropy" and key[0] in fair)]
+    order = {phase: place for place, phase in enumerate(dict.fromkeys(phase for phase, _ in drawn))}
+    kept = sorted(
+        (key for key in drawn if not (key[1] == "cross_entropy" and key[0] in fair)),
+        key=lambda key: (order[key[0]], COMPARABLE.index(key[1]) if key[1] in COMPARABLE else -1),
+    )
     return [_learning(place, *key, drawn[key]) for place, key in enumerate(kept)]
+
+
+def _phase_name(part: str) -> str:
+    """A phase of one part is called by one name.
+
+    >>> [_phase_name(part) for part in ("lora: lora", "sequential: blocks-0-to-1")]
+    ['lora', 'sequential: blocks-0-to-1']
+    """
+    label, _, name = part.partition(": ")
+    return label if label == name else part
 
 
 def _learning(place: int, phase: str, loss: str, lines: Sequence[tuple[str, Curve]]) -> Markup:

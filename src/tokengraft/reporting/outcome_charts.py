@@ -29,7 +29,7 @@ def pass_forest(tasks: Sequence[TaskComparison], name: str = "pass-forest") -> M
         [(100 * pair.difference.low, 100 * pair.difference.value, 100 * pair.difference.high) for _, pair in rows],
         [_counts(pair) for _, pair in rows],
         [pair.p_holm < SURE for _, pair in rows],
-        ("points of pass@1; right of 0 the later run solves more", "points", 1),
+        ("points of pass@1 (right: solves more)", "points", 1),
     )
 
 
@@ -45,7 +45,7 @@ def text_forest(texts: Sequence[TextComparison]) -> Markup | None:
         [(pair.difference.low, pair.difference.value, pair.difference.high) for _, pair in rows],
         [f"{pair.better} of {text.documents}" for text, pair in rows],
         [pair.p_holm < SURE for _, pair in rows],
-        ("bits a byte; left of 0 the later run needs fewer", "bits a byte", 3),
+        ("bits a byte (left: needs fewer)", "bits a byte", 3),
     )
 
 
@@ -94,7 +94,7 @@ def _forest(
         _label_rows(axes, labels)
         axes.set_xlim(low - room, high + room)
         axes.locator_params(axis="x", nbins=5)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.3g}".replace("-", "−"))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.3g}".replace("-", "−") if value else "0")
         axes.set_xlabel(label, loc="left")
         figure.suptitle(title, x=0.02, ha="left", fontsize=12)
     spoken = "; ".join(f"{text}: {change[1]:+.{digits}f} {unit}" for text, change in zip(labels, changes, strict=True))
