@@ -28,7 +28,7 @@ def read_steps(path: Path) -> tuple[Step, ...]:
 
 
 def read_curves(path: Path) -> tuple[Curve, ...]:
-    """Losses of later phases and what was evaluated in between: one curve for each phase and figure, in the order of the training.
+    """Losses of later phases and what was evaluated in between: a curve for each, in the order of the training.
 
     Raises:
         RunFolderError: an event has a member of another type.
