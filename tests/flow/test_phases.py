@@ -236,6 +236,8 @@ BAD = [
     ({"phases": [{"phase": "lora", "targets": ["q_porj"]}]}, "down_proj, gate_proj, k_proj"),
     ({"phases": [{"phase": "tables", "rank": 3}]}, "rank with the phase lora alone"),
     ({"phases": [{"phase": "rows", "steps": 3}]}, "settings of the rows under distill"),
+    ({"phases": [{"phase": "full", "shard": True}]}, "trainable-tokens, tables, lora"),
+    ({"phases": [{"phase": "lora", "shard": True, "quantize": True}]}, "one of the two"),
     ({"phases": [{"phase": "full", "schedule": "cosin"}]}, "did you mean 'cosine'"),
     ({"phases": [{"phase": "full", "trackers": ["tensorbord"]}]}, "one of tensorboard"),
     ({"phases": [{"phase": "sequential", "stages": 9}]}, "9 stages for 2 blocks"),

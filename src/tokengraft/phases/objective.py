@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from tokengraft.model.tables import find_tables
+from tokengraft.phases.sharded import even_passes
 from tokengraft.phases.task import Task
 from tokengraft.phases.trained import Trained
 from tokengraft.training import processes
@@ -88,9 +89,13 @@ class Objective:
         if self.settings.kl_share:
             totals["kl"] = torch.zeros((), device=self.device)
         passes = like_lengths(windows, max(1, self.settings.tokens_per_step // self.settings.accumulation))
-        for group in processes.share(passes):
+        mine = processes.share(passes)
+        for group in mine:
             for name, value in self._one_pass(group, 1 / targets, 1 / compared).items():
                 totals[name] += value
+        if self.settings.shard:
+            for _ in range(even_passes(len(mine), len(passes))):
+                self._one_pass(passes[0], 0.0, 0.0)
         totals[ON_SAME_TEXT] = totals["cross_entropy"] * (targets / base_targets)
         return None, totals, sum(len(window.teacher) for window in windows)
 
