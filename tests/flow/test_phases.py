@@ -228,6 +228,46 @@ def test_every_recipe_runs_with_few_steps(name, phased, tmp_path):
     assert len(names) == 2 + len(settings["phases"])
 
 
+PLAIN = """
+import sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model, tokenizer = AutoModelForCausalLM.from_pretrained(sys.argv[1]), AutoTokenizer.from_pretrained(sys.argv[1])
+ids = tokenizer("        self.nn.Linear = attention_mask(3)", return_tensors="pt")["input_ids"]
+with torch.no_grad():
+    logits = model(ids).logits
+torch.save((ids, logits), sys.argv[2])
+"""
+
+
+def test_the_thesis_pipeline_is_one_command_on_the_bundled_model(program, corpus_file, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    from tokengraft.bundled import MODEL_DIR
+
+    out = tmp_path / "run"
+    done = program(
+        "expand", "--recipe", "kl-thesis", "--model", MODEL_DIR, "--corpus", corpus_file, "--size", 30, "--steps", 2,
+        "--phase-steps", 2, "--seed", 0, "--threads", 1, "--out", out, "--set", "evaluation.max_bytes=2000",
+        "--set", "evaluation.prompts=1", "--set", "evaluation.prompt_tokens=4", "--set", "distill.tokens_per_step=200",
+        "--set", "distill.max_length=64", "--set", "evaluation.memory=false",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = [card["name"] for card in json.loads((out / "metrics.json").read_text())["models"]]
+    assert names == ["base", "initialised", "distilled", "tables", "lora", "sequential"]
+    fresh = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PLAIN, out / "model", tmp_path / "found.pt"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert fresh.returncode == 0, fresh.stderr
+    ids, logits = torch.load(tmp_path / "found.pt")
+    extension = tg.ExtendedTokenizer.load(out / "model", MODEL_DIR)
+    [expected] = extension.encode(["        self.nn.Linear = attention_mask(3)"])
+    assert ids.tolist() == [[*extension.base.prefix_ids(), *expected]]
+    with torch.no_grad():
+        ours = AutoModelForCausalLM.from_pretrained(out / "model")(ids).logits
+    torch.testing.assert_close(ours, logits)  # another process may add up in another order
+
+
 BAD = [
     ({"phases": [{"phase": "lora", "rnak": 3}]}, "did you mean phases.0..rank"),
     ({"phases": ["tables", "rows"]}, "rows as the first phase"),
