@@ -4,7 +4,7 @@
 
 One command takes the bundled model through rows, tables and LoRA on the demo's domain, with the control beside it. Then
 LoRA is run twice more on what came out, in fresh processes: new rows as trainable tokens, and whole tables.
-Results are kept as `phases.<hardware>.<date>.md`.
+The same command on the same folder goes on where it was stopped. Results are kept as `phases.<hardware>.<date>.md`.
 """
 
 import argparse
@@ -30,7 +30,7 @@ def settings(steps):
         "seed": 0,
         "control": "base",
         "distill": {"steps": steps["rows"], "refit_positions": 600 * steps["rows"]},
-        "evaluation": {"memory": False, "max_bytes": 60_000, "prompts": 8, "prompt_tokens": 48},
+        "evaluation": {"memory": False, "max_bytes": 60_000, "prompts": 16, "prompt_tokens": 48},
         "phases": [
             {"phase": "rows"},
             {"phase": "tables", "steps": steps["tables"], "rate": 4e-4, **phase},
@@ -61,6 +61,34 @@ def row(card):
     return f"| {' | '.join(cells)} |"
 
 
+def promises(metrics):
+    """Each figure that is promised of the last model, what was found, and whether it holds."""
+    cards = {card["name"]: card for card in metrics["models"]}
+    last, control = metrics["models"][-1], cards["control"]
+    written = last["generation"]
+    for part, word in (("domain", "below"), ("general", "no worse than")):
+        ours, theirs = last[part]["bits_per_byte"], control[part]["bits_per_byte"]
+        held = ours < theirs if part == "domain" else ours <= theirs
+        yield (
+            f"{part} bits per byte {word} the control's",
+            f"{ours:.4f} against {theirs:.4f}{_certain(metrics, part)}",
+            held,
+        )
+    yield "canonical ratio at least 0.95", number(written["canonical_ratio"], 3), written["canonical_ratio"] >= 0.95
+    for how, rate in (("read", last["domain"]["double_subword_rate"]), ("written", written["double_subword_rate"])):
+        yield f"double subwords below 0.5 %, {how}", "–" if rate is None else f"{rate:.2%}", (rate or 0) < 0.005
+
+
+def _certain(metrics, part):
+    """The paired difference to the control, with its interval over documents."""
+    for entry in metrics["differences"]:
+        wanted = entry["before"] == "control" and entry["part"] == part and entry["metric"] == "bits_per_byte"
+        if wanted and entry["change"]:
+            change = entry["change"]
+            return f" ({change['value']:+.4f}, 95 % interval {change['low']:+.4f} to {change['high']:+.4f})"
+    return ""
+
+
 def compare(out, run, rows, steps):
     folder = out / rows
     program(
@@ -79,7 +107,7 @@ def compare(out, run, rows, steps):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the steps, to see sooner how it goes")
     arguments = parser.parse_args()
@@ -98,6 +126,10 @@ def main():
         "canonical ratio, written | double subwords, written |",
         "|---|---|---|---|---|---|---|",
         *map(row, metrics["models"]),
+        "",
+        "| figure after rows, tables and LoRA | found | held |",
+        "|---|---|---|",
+        *(f"| {figure} | {found} | {'yes' if held else 'no'} |" for figure, found, held in promises(metrics)),
         "",
         "| part | steps | cross-entropy, first | last | seconds | error of folding in |",
         "|---|---|---|---|---|---|",
