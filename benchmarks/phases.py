@@ -24,13 +24,13 @@ MIB = 2**20
 STEPS = {"rows": 200, "tables": 60, "lora": 100, "compared": 40}
 
 
-def settings(steps):
+def settings(steps, size):
     phase = {"tokens_per_step": 2048, "max_length": 128, "replay_share": 0.5}
     changes = {
         "seed": 0,
         "control": "base",
         "distill": {"steps": steps["rows"], "refit_positions": 600 * steps["rows"]},
-        "evaluation": {"memory": False, "max_bytes": 60_000, "prompts": 16, "prompt_tokens": 48},
+        "evaluation": {"memory": False, "max_bytes": size, "prompts": 16, "prompt_tokens": 48},
         "phases": [
             {"phase": "rows"},
             {"phase": "tables", "steps": steps["tables"], "rate": 4e-4, **phase},
@@ -89,12 +89,12 @@ def _certain(metrics, part):
     return ""
 
 
-def compare(out, run, rows, steps):
+def compare(out, run, rows, steps, size):
     folder = out / rows
     program(
         "train", "--model", run, "--phase", "lora", "--corpus", "demo:domain", "--general", "demo:general", "--replay",
         "demo:replay", "--steps", steps, "--out", folder, "--set", f"phase.rows={rows}", "--set", "phase.rate=1e-3",
-        "--set", "phase.max_length=128", "--set", "phase.replay_share=0.5", "--set", "evaluation.max_bytes=60000",
+        "--set", "phase.max_length=128", "--set", "phase.replay_share=0.5", "--set", f"evaluation.max_bytes={size}",
         "--set", "evaluation.prompts=0", "--threads", 1,
     )  # fmt: skip
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -110,12 +110,23 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the steps, to see sooner how it goes")
+    parser.add_argument("--bytes", type=int, default=60_000, help="held-out text of each kind that is read")
+    parser.add_argument("--ways-of", type=Path, metavar="RUN", help="only the two ways of LoRA, on the model of a run")
     arguments = parser.parse_args()
     steps = {name: max(2, round(count * arguments.scale)) for name, count in STEPS.items()}
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
+    if arguments.ways_of:
+        finish(
+            out,
+            [
+                f"LoRA on {arguments.ways_of.name}, {steps['compared']} steps.",
+                *ways(out, arguments.ways_of, steps, arguments.bytes),
+            ],
+        )
+        return
     config = out / "run.yaml"
-    config.write_text(yaml.safe_dump(settings(steps)))
+    config.write_text(yaml.safe_dump(settings(steps, arguments.bytes)))
     run = out / "run"
     program("expand", config, "--out", run, "--threads", 1)
     metrics = json.loads((run / "metrics.json").read_text())
@@ -138,12 +149,24 @@ def main():
             f"{p['seconds']:.0f} | {'–' if p['merge_error'] is None else format(p['merge_error'], '.1e')} |"
             for p in metrics["phases"]
         ),
+        *ways(out, run, steps, arguments.bytes),
+    ]
+    finish(out, lines)
+
+
+def ways(out, run, steps, size):
+    """The table of both ways in which new rows learn beside adapters, each in a fresh process."""
+    return [
         "",
         "| new rows beside LoRA | adapter, MiB | gradients | moments | peak above the model | s a step | "
         "domain bits per byte | general |",
         "|---|---|---|---|---|---|---|---|",
-        *(compare(out, run, rows, steps["compared"]) for rows in ("trainable-tokens", "modules-to-save")),
+        *(compare(out, run, rows, steps["compared"], size) for rows in ("trainable-tokens", "modules-to-save")),
     ]
+
+
+def finish(out, lines):
+    """Writes the tables, and prints them."""
     (out / "tables.md").write_text("\n".join(lines) + "\n")
     print((out / "tables.md").read_text())
 

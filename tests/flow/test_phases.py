@@ -12,6 +12,7 @@ import torch
 import tokengraft as tg
 from tokengraft.errors import ModelError, TokengraftError
 from tokengraft.recipes import read_recipe, recipe_names
+from tokengraft.stages.eval_plan import EvalPlan
 
 SHORT = {"steps": 4, "tokens_per_step": 300, "max_length": 64, "checkpoint_every": 2, "rate": 1e-3}
 PHASES = [
@@ -89,7 +90,6 @@ def test_the_control_reads_the_same_text_and_has_learned(whole, phased):
 
 def test_a_run_is_measured_with_its_control_and_its_learning_curves(whole, tmp_path):
     from tokengraft.reporting.folder import read_folder_curves
-    from tokengraft.stages.eval_plan import EvalPlan
     from tokengraft.stages.evaluate import evaluate_models
 
     few = {"max_bytes": 4000, "window_bytes": 96, "prompts": 2, "prompt_tokens": 8, "samples": 1}
@@ -184,6 +184,7 @@ def test_an_adapter_and_its_merged_model_agree_in_plain_peft(whole, phased, prog
     assert done.returncode == 0, done.stderr
     metrics = json.loads(done.stdout)
     assert [card["name"] for card in metrics["models"]] == ["base", "before", "lora"]
+    assert EvalPlan.from_dict({"model": str(tmp_path / "t")}).base == phased["model"], "the folder can be measured"
     assert metrics["models"][2]["domain"]["bits_per_byte"] < metrics["models"][1]["domain"]["bits_per_byte"]
     arguments = [whole.path / "model", tmp_path / "t" / "adapters" / "lora", tmp_path / "t" / "model"]
     fresh = subprocess.run(

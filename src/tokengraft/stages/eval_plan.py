@@ -201,12 +201,14 @@ def _of_run(plan: EvalPlan) -> EvalPlan:
     folder = Path(plan.model)
     if not (folder / "run.json").is_file() or not (folder / "config.yaml").is_file():
         return plan
-    config = RunConfig.from_dict(read_settings(folder / "config.yaml"))
+    settings = dict(read_settings(folder / "config.yaml"))
+    base = settings.pop("base", None)  # of a training whose model had its new tokens already
+    config = RunConfig.from_dict(settings)
     given = plan.domain is not None
     return dataclasses.replace(
         plan,
         model=str(folder / "model"),
-        base=plan.base or config.model,
+        base=plan.base or base or config.model,
         control=plan.control or _there(folder / "control"),
         training_log=plan.training_log or _there(folder / "log.jsonl"),
         domain=plan.domain or config.corpus,
