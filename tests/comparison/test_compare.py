@@ -71,6 +71,14 @@ def test_documents_of_another_size_are_other_documents():
     assert any("29 documents" in remark for remark in comparison.remarks)
 
 
+def test_a_handful_of_documents_proves_nothing():
+    few = [RunFigures(name, {}, {"domain": documents(factor, 4)}) for name, factor in (("a", 1.0), ("b", 0.5))]
+    comparison = compare(few)
+    assert comparison.texts[0].pairs[0].p_holm == 1
+    assert any("4 documents are too few" in remark for remark in comparison.remarks)
+    assert "too few to say more" in render_comparison(comparison)
+
+
 def test_what_is_not_shared_is_said():
     first = run("base", 1, count=90)
     second = RunFigures("new", {"humaneval": outcomes(2), "mbpp": outcomes(3)}, {})

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from tokengraft import atomic
 from tokengraft.evaluation.comparison import Comparison, RunFigures
 from tokengraft.evaluation.comparison.outcomes import PairTest, TaskComparison
-from tokengraft.evaluation.comparison.texts import TextComparison, TextPair
+from tokengraft.evaluation.comparison.texts import LEAST_DOCUMENTS, TextComparison, TextPair
 from tokengraft.reporting import numbers, outcome_charts
 from tokengraft.reporting.beside import Evidence, charts, gather
 from tokengraft.reporting.outcome_charts import SURE
@@ -60,6 +60,8 @@ def text_sentence(pair: TextPair, text: TextComparison) -> str:
     before = next(cost for cost in text.costs if cost.run == pair.first).estimate.value
     change = pair.difference.value / before if before else 0.0
     how = "as many bits" if change == 0 else f"{abs(change):.2%} {'fewer' if change < 0 else 'more'} bits"
+    if text.documents < LEAST_DOCUMENTS:
+        return f"{pair.second} needs {how} for {text.part} text, of {text.documents} documents: too few to say more."
     sure = "more than chance" if pair.p_holm < SURE else "no more than chance would do"
     return (
         f"{pair.second} needs {how} for {text.part} text, {pair.better} of {text.documents} documents "
@@ -105,12 +107,12 @@ def _context(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
 
 
 def _summary(comparison: Comparison) -> list[str]:
-    """Sentences for every pair, those of the last run first: it is the one that the others led to."""
+    """Sentences for every pair: those of the last run first, which the others led to, and of these what is certain."""
     said = [(pair, sentence(pair, task)) for task in comparison.tasks for pair in task.pairs]
     read = [(pair, text_sentence(pair, text)) for text in comparison.texts for pair in text.pairs]
     pairs = [*said, *read]
     last = comparison.runs[-1]
-    return [text for _, text in sorted(pairs, key=lambda entry: entry[0].second != last)]
+    return [text for _, text in sorted(pairs, key=lambda entry: (entry[0].second != last, entry[0].p_holm >= SURE))]
 
 
 @cache

@@ -59,7 +59,8 @@ def rates(task: TaskComparison, place: int) -> Markup:
             axes.plot([known.value], [row], marker="o", markersize=7, color=ACCENT if row else GREY, clip_on=False)
         _label_rows(axes, [rate.run for rate in task.rates])
         top = max(rate.estimate.high for rate in task.rates)
-        axes.set_xlim(0, min(1.0, 1.1 * top) if math.isfinite(top) and top > 0 else 1.0)
+        right = min(1.0, 1.1 * top) if math.isfinite(top) and top > 0 else 1.0
+        axes.set_xlim(-0.04 * right, right)  # room for a point at 0
         axes.locator_params(axis="x", nbins=6)
         axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         axes.grid(axis="x", color=RULE, linewidth=0.7)
