@@ -109,6 +109,8 @@ class PhaseConfig:
     """lora: how new rows learn along: `trainable-tokens` (n×d numbers), `modules-to-save` (whole tables) or `none`."""
     quantize: bool = False
     """lora: the frozen blocks in 4 bits (bitsandbytes); the adapters are folded into the weights as they were."""
+    shard: bool = False
+    """trainable-tokens, tables, lora: of several processes each holds its share of the frozen blocks alone (FSDP2)."""
     stages: int = 2
     """sequential: groups of blocks that learn one after the other, first blocks first."""
     tables: bool = False
@@ -160,6 +162,8 @@ OF_ONE_PHASE = {
     "tables_part": "warm-up",
 }
 OF_ROWS = ("phase", "name")
+SHARDING = ("trainable-tokens", "tables", "lora")
+"""Phases in which no weight of a block learns itself."""
 
 
 def check_phase(phase: PhaseConfig, where: str) -> None:
@@ -178,6 +182,12 @@ def check_phase(phase: PhaseConfig, where: str) -> None:
             )
         if value != getattr(defaults, entry.name):
             _check_place(phase.phase, entry.name, where)
+    if phase.shard and phase.quantize:
+        raise ConfigError(
+            found=f"{where}shard and {where}quantize",
+            expected="one of the two: weights in 4 bits are not spread over processes",
+            do="leave one of them out",
+        )
 
 
 def check_order(phases: Sequence[PhaseConfig]) -> None:
@@ -222,6 +232,12 @@ def _check_place(phase: str, setting: str, where: str) -> None:
             found=f"{where}{setting} in the phase rows",
             expected="the settings of the rows under distill",
             do=f"set distill.{setting}, or leave it out",
+        )
+    if setting == "shard" and phase not in SHARDING:
+        raise ConfigError(
+            found=f"{where}shard in a phase {phase}",
+            expected=f"a phase whose blocks are frozen: {', '.join(SHARDING)}",
+            do="leave it out; or take lora, whose adapters are small",
         )
     if owner is not None and owner != phase:
         raise ConfigError(

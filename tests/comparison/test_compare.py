@@ -71,6 +71,14 @@ def test_documents_of_another_size_are_other_documents():
     assert any("29 documents" in remark for remark in comparison.remarks)
 
 
+def test_a_handful_of_documents_proves_nothing():
+    few = [RunFigures(name, {}, {"domain": documents(factor, 4)}) for name, factor in (("a", 1.0), ("b", 0.5))]
+    comparison = compare(few)
+    assert comparison.texts[0].pairs[0].p_holm == 1
+    assert any("4 documents are too few" in remark for remark in comparison.remarks)
+    assert "too few to say more" in render_comparison(comparison)
+
+
 def test_what_is_not_shared_is_said():
     first = run("base", 1, count=90)
     second = RunFigures("new", {"humaneval": outcomes(2), "mbpp": outcomes(3)}, {})
@@ -127,6 +135,17 @@ def test_a_model_of_a_run_can_be_named(folders):
     assert not first.tasks
 
 
+def test_one_folder_stands_for_its_models(folders, tmp_path):
+    code = tmp_path / "extended" / "code" / "last"
+    code.mkdir(parents=True)
+    (tmp_path / "extended" / "results.json").replace(code / "results.json")
+    first, last = read_figures([folders[2]])
+    assert [one.name for one in (first, last)] == ["first", "last"]
+    assert (first.tasks, last.tasks["humaneval"]) == ({}, outcomes(2))
+    assert read_figures([f"{folders[2]}:last"])[0].tasks == last.tasks
+    assert read_figures([folders[2], folders[1]])[0].tasks == last.tasks, "a folder among others: its last model"
+
+
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"kind": "other"}', '{"kind": "code-tasks"}', '{"kind": "code-tasks", "tasks": [1]}']
 )
@@ -174,6 +193,19 @@ def test_the_page_escapes_names_and_asks_nobody(tmp_path):
 def test_a_page_of_runs_that_are_all_alike(rate):
     page = render_comparison(compare([run("a", 1, rate=rate), run("b", 1, rate=rate)]))
     assert "solves as many of humaneval" in page
+
+
+def test_the_page_shows_what_stands_behind_the_figures(measured_folder, tmp_path):
+    figures = read_figures([str(measured_folder)])
+    assert [one.name for one in figures] == ["base", "control", "initialised", "distilled"]
+    page = write_comparison(compare(figures), tmp_path / "page.html", figures).read_text(encoding="utf-8")
+    for title in ("Bits per byte: difference", "Bytes a token, by document", "Frequency against tokens saved",
+                  "Calibration of new tokens", "KL to the base behind a new token", "nats a base token",
+                  "Cosine to the rows of their pieces", "Norms of rows", "two main directions",
+                  "The same text, before and after"):  # fmt: skip
+        assert title in page, title
+    assert page.count("<script>") == 1
+    assert "script-src &#39;sha256-" in page
 
 
 def test_a_page_of_texts_alone():

@@ -75,6 +75,9 @@ def test_one_command_measures_base_control_and_model_and_writes_the_page(
         "base.json", "control.json", "extended.json", "tokens.jsonl",
     }  # fmt: skip
     assert "control" in (out / "report.html").read_text()
+    beside = (out / "comparison.html").read_text()
+    assert beside.index("control needs") > beside.index("extended needs"), "the last model comes first"
+    assert "Calibration of new tokens" in beside
 
 
 def test_json_is_all_that_is_printed(finished, program):

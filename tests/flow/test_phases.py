@@ -12,6 +12,7 @@ import torch
 import tokengraft as tg
 from tokengraft.errors import ModelError, TokengraftError
 from tokengraft.recipes import read_recipe, recipe_names
+from tokengraft.stages.eval_plan import EvalPlan
 
 SHORT = {"steps": 4, "tokens_per_step": 300, "max_length": 64, "checkpoint_every": 2, "rate": 1e-3}
 PHASES = [
@@ -85,6 +86,22 @@ def test_the_control_reads_the_same_text_and_has_learned(whole, phased):
         for name in ("", "control ")
     }
     assert tokens[""] == tokens["control "], "equal documents, step by step"
+
+
+def test_a_run_is_measured_with_its_control_and_its_learning_curves(whole, tmp_path):
+    from tokengraft.reporting.folder import read_folder_curves
+    from tokengraft.stages.evaluate import evaluate_models
+
+    few = {"max_bytes": 4000, "window_bytes": 96, "prompts": 2, "prompt_tokens": 8, "samples": 1}
+    plan = EvalPlan.from_dict(
+        {"model": str(whole.path), "threads": 1, "evaluation": few, "out": str(tmp_path / "measured")}
+    )
+    done = evaluate_models(plan)
+    assert [card["name"] for card in done.metrics["models"]] == ["base", "control", "extended"]
+    assert {"tables: tables", "control tables: tables"} <= {curve.phase for curve in read_folder_curves(done.path)}
+    assert done.comparison is not None
+    for page in (done.report, done.comparison):
+        assert "nats a base token" in page.read_text()
 
 
 def weights(folder):
@@ -167,6 +184,7 @@ def test_an_adapter_and_its_merged_model_agree_in_plain_peft(whole, phased, prog
     assert done.returncode == 0, done.stderr
     metrics = json.loads(done.stdout)
     assert [card["name"] for card in metrics["models"]] == ["base", "before", "lora"]
+    assert EvalPlan.from_dict({"model": str(tmp_path / "t")}).base == phased["model"], "the folder can be measured"
     assert metrics["models"][2]["domain"]["bits_per_byte"] < metrics["models"][1]["domain"]["bits_per_byte"]
     arguments = [whole.path / "model", tmp_path / "t" / "adapters" / "lora", tmp_path / "t" / "model"]
     fresh = subprocess.run(
@@ -211,6 +229,46 @@ def test_every_recipe_runs_with_few_steps(name, phased, tmp_path):
     assert len(names) == 2 + len(settings["phases"])
 
 
+PLAIN = """
+import sys, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model, tokenizer = AutoModelForCausalLM.from_pretrained(sys.argv[1]), AutoTokenizer.from_pretrained(sys.argv[1])
+ids = tokenizer("        self.nn.Linear = attention_mask(3)", return_tensors="pt")["input_ids"]
+with torch.no_grad():
+    logits = model(ids).logits
+torch.save((ids, logits), sys.argv[2])
+"""
+
+
+def test_the_thesis_pipeline_is_one_command_on_the_bundled_model(program, corpus_file, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    from tokengraft.bundled import MODEL_DIR
+
+    out = tmp_path / "run"
+    done = program(
+        "expand", "--recipe", "kl-thesis", "--model", MODEL_DIR, "--corpus", corpus_file, "--size", 30, "--steps", 2,
+        "--phase-steps", 2, "--seed", 0, "--threads", 1, "--out", out, "--set", "evaluation.max_bytes=2000",
+        "--set", "evaluation.prompts=1", "--set", "evaluation.prompt_tokens=4", "--set", "distill.tokens_per_step=200",
+        "--set", "distill.max_length=64", "--set", "evaluation.memory=false",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = [card["name"] for card in json.loads((out / "metrics.json").read_text())["models"]]
+    assert names == ["base", "initialised", "distilled", "tables", "lora", "sequential"]
+    fresh = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PLAIN, out / "model", tmp_path / "found.pt"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert fresh.returncode == 0, fresh.stderr
+    ids, logits = torch.load(tmp_path / "found.pt")
+    extension = tg.ExtendedTokenizer.load(out / "model", MODEL_DIR)
+    [expected] = extension.encode(["        self.nn.Linear = attention_mask(3)"])
+    assert ids.tolist() == [[*extension.base.prefix_ids(), *expected]]
+    with torch.no_grad():
+        ours = AutoModelForCausalLM.from_pretrained(out / "model")(ids).logits
+    torch.testing.assert_close(ours, logits)  # another process may add up in another order
+
+
 BAD = [
     ({"phases": [{"phase": "lora", "rnak": 3}]}, "did you mean phases.0..rank"),
     ({"phases": ["tables", "rows"]}, "rows as the first phase"),
@@ -219,6 +277,8 @@ BAD = [
     ({"phases": [{"phase": "lora", "targets": ["q_porj"]}]}, "down_proj, gate_proj, k_proj"),
     ({"phases": [{"phase": "tables", "rank": 3}]}, "rank with the phase lora alone"),
     ({"phases": [{"phase": "rows", "steps": 3}]}, "settings of the rows under distill"),
+    ({"phases": [{"phase": "full", "shard": True}]}, "trainable-tokens, tables, lora"),
+    ({"phases": [{"phase": "lora", "shard": True, "quantize": True}]}, "one of the two"),
     ({"phases": [{"phase": "full", "schedule": "cosin"}]}, "did you mean 'cosine'"),
     ({"phases": [{"phase": "full", "trackers": ["tensorbord"]}]}, "one of tensorboard"),
     ({"phases": [{"phase": "sequential", "stages": 9}]}, "9 stages for 2 blocks"),

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
@@ -19,6 +20,31 @@ def losses(folder):
     return [row["cross_entropy"] for row in rows if "cross_entropy" in row]
 
 
+def launched(*arguments):
+    """The end of two processes that torchrun started."""
+    launch = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "tokengraft",
+    ]  # fmt: skip
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(
+        [*launch, *map(str, arguments)], env=environment, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done
+
+
+def require_alike(one, two, steps):
+    first, second = losses(one), losses(two)
+    assert len(first) == len(second) == steps
+    assert all(abs(a - b) <= TOLERANCE * a for a, b in zip(first, second, strict=True)), (first, second)
+    left, right = (load_file(folder / "model" / "model.safetensors") for folder in (one, two))
+    assert left.keys() == right.keys()
+    for name, value in left.items():
+        gap = torch.linalg.vector_norm(value.float() - right[name].float())
+        # Stored in bfloat16: a value at the edge between two neighbours may fall to either side.
+        assert gap <= 10 * TOLERANCE * torch.linalg.vector_norm(value.float()), name
+
+
 def test_two_processes_learn_what_one_learns(settings, untied_bfloat16_folder, program, tmp_path):
     config = tmp_path / "run.yaml"
     phases = ["rows", {"phase": "full", **PHASE}, {"phase": "lora", **PHASE}]
@@ -27,29 +53,27 @@ def test_two_processes_learn_what_one_learns(settings, untied_bfloat16_folder, p
     config.write_text(json.dumps(changed))
     one, two = tmp_path / "one", tmp_path / "two"
     assert program("expand", config, "--out", one).returncode == 0
-    launch = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "tokengraft",
-    ]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(
-        [*launch, "expand", str(config), "--out", str(two)],
-        env=environment, capture_output=True, text=True, timeout=500, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    done = launched("expand", config, "--out", two)
     assert done.stdout.count("page   file://") == 1, "one of them speaks"
-    first, second = losses(one), losses(two)
-    assert len(first) == len(second) == 14
-    assert all(abs(a - b) <= TOLERANCE * a for a, b in zip(first, second, strict=True)), (first, second)
-    left, right = (load_file(folder / "model" / "model.safetensors") for folder in (one, two))
-    assert left.keys() == right.keys()
-    for name, value in left.items():
-        gap = torch.linalg.vector_norm(value.float() - right[name].float())
-        # Stored in bfloat16: a value at the edge between two neighbours may fall to either side.
-        assert gap <= 10 * TOLERANCE * torch.linalg.vector_norm(value.float()), name
+    require_alike(one, two, 14)
+
+
+def test_frozen_blocks_may_be_spread_over_the_processes(settings, untied_bfloat16_folder, program, tmp_path):
+    config = tmp_path / "run.yaml"
+    # Three passes a step: of two processes one has a pass more than the other.
+    shared = {**PHASE, "shard": True, "accumulation": 3, "evaluate_every": 2}
+    phases = [
+        {"phase": "trainable-tokens", **shared}, {"phase": "tables", **shared},
+        {"phase": "lora", "gradient_checkpointing": True, **shared},
+    ]  # fmt: skip
+    changed = {**settings, "model": str(untied_bfloat16_folder), "phases": phases, "threads": 1}
+    config.write_text(json.dumps(changed))
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert program("expand", config, "--out", one).returncode == 0
+    launched("expand", config, "--out", two)
+    require_alike(one, two, 12)
+    held = [
+        [part["memory"]["block_bytes"] for part in json.loads((folder / "metrics.json").read_text())["phases"]]
+        for folder in (one, two)
+    ]
+    assert all(half == pytest.approx(whole / 2, rel=0.02) for whole, half in zip(*held, strict=True)), held

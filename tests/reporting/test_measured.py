@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from itertools import product
 
 import pytest
 
@@ -130,12 +131,30 @@ def test_broken_details_are_named(measured_folder, file, text, found):
 def test_curves_of_phases_stand_beside_the_controls(measured_folder):
     run = read_run(measured_folder)
     assert {(curve.phase, curve.loss) for curve in run.curves} == {
-        ("tables", "cross_entropy"), ("control tables", "cross_entropy"),
-    }  # fmt: skip
+        (phase, loss) for phase in ("tables", "control tables") for loss in ("cross_entropy", "nats_per_base_token")
+    }
     [chart] = measured.phase_curves(run.curves)
-    assert "control" in chart
+    assert ">control<" in chart
+    assert "nats a base token" in chart
     [alone] = measured.phase_curves([curve for curve in run.curves if curve.phase == "tables"])
     assert ">control<" not in alone
+
+
+def test_losses_per_token_of_two_tokenizers_are_not_drawn_together(measured_folder):
+    old = [curve for curve in read_run(measured_folder).curves if curve.loss == "cross_entropy"]
+    [chart] = measured.phase_curves(old)
+    assert ">control<" not in chart
+    assert "nats a token" in chart
+
+
+def test_what_was_evaluated_between_steps_is_a_curve(measured_folder):
+    with (measured_folder / "log.jsonl").open("a") as log:
+        for part, step in product(("lora: lora", "control lora: lora"), (10, 20)):
+            figures = {"domain_bits_per_byte": 2 - step / 20, "general_bits_per_byte": 1.5}
+            log.write(json.dumps({"event": "phase evaluation", "part": part, "step": step, **figures}) + "\n")
+    charts = measured.phase_curves(read_run(measured_folder).curves)
+    assert len(charts) == 3
+    assert all(">control<" in chart for chart in charts)
 
 
 def test_every_token_has_its_own_figures(measured_folder):

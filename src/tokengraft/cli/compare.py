@@ -7,7 +7,9 @@ from cyclopts import Parameter
 
 
 def compare(
-    *runs: Annotated[str, Parameter(help="Folders of runs, or FOLDER:MODEL, the first held against; or a study.yaml.")],
+    *runs: Annotated[
+        str, Parameter(help="Folders, or FOLDER:MODEL, the first held against; one alone: its models; or study.yaml.")
+    ],
     all_pairs: Annotated[bool, Parameter(negative=(), help="Every two runs, not only each against the first.")] = False,
     confidence: Annotated[float, Parameter(help="Level of the intervals.")] = 0.95,
     out: Annotated[Path | None, Parameter(help="Write a page: one HTML file. A study has one in its folder.")] = None,
@@ -15,8 +17,13 @@ def compare(
 ) -> None:
     """Compare runs problem by problem and document by document: who is better, and is it more than chance?
 
+<<<<<<< HEAD
     Given one YAML or TOML file with a part `study`, run its grid of methods and seeds, or go on with it; the model
     `demo:model` is the bundled one.
+=======
+    One folder alone stands for all models that were measured in it. Given one YAML or TOML file with a part `study`,
+    run its grid of methods and seeds, or go on with it.
+>>>>>>> w-phases
     """
     if len(runs) == 1 and runs[0].endswith((".yaml", ".yml", ".toml")):
         from tokengraft.bundled import MODEL_DIR
@@ -34,9 +41,10 @@ def compare(
     from tokengraft.evaluation.comparison import compare as compared
     from tokengraft.evaluation.comparison import read_figures
 
-    comparison = compared(read_figures(runs), all_pairs=all_pairs, confidence=confidence)
+    figures = read_figures(runs)
+    comparison = compared(figures, all_pairs=all_pairs, confidence=confidence)
     if out is not None:
         from tokengraft.reporting.comparison import write_comparison
 
-        write_comparison(comparison, out)
+        write_comparison(comparison, out, figures)
     print_comparison(comparison, out, as_json=json)

@@ -48,6 +48,8 @@ def print_evaluation(done: "Evaluated", as_json: bool) -> None:
         console.print(f"files  {done.path}", soft_wrap=True, highlight=False, markup=False)
     if done.report is not None:
         console.print(f"page   {done.report.resolve().as_uri()}", soft_wrap=True, highlight=False, markup=False)
+    if done.comparison is not None:
+        console.print(f"beside {done.comparison.resolve().as_uri()}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _table(cards: Sequence[Mapping[str, Any]], part: str) -> Table:

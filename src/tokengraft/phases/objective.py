@@ -18,11 +18,14 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from tokengraft.model.tables import find_tables
+from tokengraft.phases.sharded import even_passes
 from tokengraft.phases.task import Task
 from tokengraft.phases.trained import Trained
 from tokengraft.training import processes
 from tokengraft.training.batches import like_lengths
 from tokengraft.training.windows import Window
+
+ON_SAME_TEXT = "nats_per_base_token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +75,28 @@ class Objective:
     def step(self, windows: Sequence[Window]) -> tuple[None, Mapping[str, Tensor], int]:
         """(None: gradients are formed; losses in nats per position; base tokens read).
 
+        `nats_per_base_token` is the cross-entropy over as many tokens as the base makes of the text that is learned:
+        the one loss that means the same to two tokenizers.
+
         A step's windows are split by length into passes of at most tokens_per_step / accumulation tokens; of several
         processes each takes its share of the passes. Every position has one weight, wherever it is worked on.
         """
         self.trained.push()
         targets = max(1, sum(int(learned_flags(window).sum()) for window in windows))
+        base_targets = max(1, sum(int(learned_flags(window.in_base()).sum()) for window in windows))
         compared = max(1, sum(len(window.student) for window in windows))
-        totals = {"cross_entropy": torch.zeros((), device=self.device)}
+        totals = {name: torch.zeros((), device=self.device) for name in ("cross_entropy", ON_SAME_TEXT)}
         if self.settings.kl_share:
             totals["kl"] = torch.zeros((), device=self.device)
         passes = like_lengths(windows, max(1, self.settings.tokens_per_step // self.settings.accumulation))
-        for group in processes.share(passes):
+        mine = processes.share(passes)
+        for group in mine:
             for name, value in self._one_pass(group, 1 / targets, 1 / compared).items():
                 totals[name] += value
+        if self.settings.shard:
+            for _ in range(even_passes(len(mine), len(passes))):
+                self._one_pass(passes[0], 0.0, 0.0)
+        totals[ON_SAME_TEXT] = totals["cross_entropy"] * (targets / base_targets)
         return None, totals, sum(len(window.teacher) for window in windows)
 
     @torch.no_grad()

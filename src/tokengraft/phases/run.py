@@ -9,6 +9,7 @@ import torch
 
 from tokengraft.phases import phases
 from tokengraft.phases.objective import Objective
+from tokengraft.phases.sharded import block_bytes, sharded
 from tokengraft.phases.task import Part, Task
 from tokengraft.phases.trained import Trained
 from tokengraft.training.batches import count_steps, mixed_batches
@@ -57,13 +58,13 @@ def run_task(task: Task, journal: Callable[[Part], Journal] | None = None) -> li
 def run_part(task: Task, part: Part, steps: int, journal: Journal | None = None) -> Outcome:
     """What one part did in `steps` steps, those of earlier starts included."""
     settings, journal = task.settings, journal or Journal()
-    with part.open() as trained:
+    with part.open() as trained, sharded(task.model, wanted=settings.shard):
         optimizer = trained.optimizer(settings)
         objective = Objective(task, trained)
         outcome = run_phase(
             trained, [optimizer], _batches(task), objective.step, _plan(task, part, steps), _judging(journal, objective)
         )
-        outcome.memory = _held(trained, optimizer)
+        outcome.memory = _held(task, trained, optimizer)
     outcome.merge_error = trained.merge_error
     return outcome
 
@@ -96,7 +97,7 @@ def _judging(journal: Journal, objective: Objective) -> Journal:
     return dataclasses.replace(journal, evaluate=lambda _: objective.bits_per_byte())
 
 
-def _held(trained: Trained, optimizer: torch.optim.Optimizer) -> dict[str, int]:
+def _held(task: Task, trained: Trained, optimizer: torch.optim.Optimizer) -> dict[str, int]:
     learned = sum(parameter.numel() * parameter.element_size() for parameter in trained.parameters())
     moments = sum(
         value.numel() * value.element_size()
@@ -104,4 +105,5 @@ def _held(trained: Trained, optimizer: torch.optim.Optimizer) -> dict[str, int]:
         for value in state.values()
         if isinstance(value, torch.Tensor) and value.ndim
     )
-    return {"learned_bytes": learned, "gradient_bytes": learned, "moment_bytes": moments}
+    held = {"learned_bytes": learned, "gradient_bytes": learned, "moment_bytes": moments}
+    return {**held, "block_bytes": block_bytes(task.model)} if task.settings.shard else held

@@ -2,41 +2,41 @@
 
 import base64
 import hashlib
-import math
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from tokengraft import atomic
-from tokengraft.evaluation.comparison import Comparison
+from tokengraft.evaluation.comparison import Comparison, RunFigures
 from tokengraft.evaluation.comparison.outcomes import PairTest, TaskComparison
-from tokengraft.evaluation.comparison.texts import TextComparison, TextPair
-from tokengraft.reporting import numbers
-from tokengraft.reporting.svg import ACCENT, GREY, INK, MUTED, RULE, SETTINGS, inline_svg
-from tokengraft.reporting.text import readable
-
-WIDTH, ROW, LONGEST = 440, 34, 28
-SURE = 0.05
+from tokengraft.evaluation.comparison.texts import LEAST_DOCUMENTS, TextComparison, TextPair
+from tokengraft.reporting import numbers, outcome_charts
+from tokengraft.reporting.beside import Evidence, charts, gather
+from tokengraft.reporting.outcome_charts import SURE
+from tokengraft.reporting.text import inline, readable, visible
 
 
-def render_comparison(comparison: Comparison) -> str:
-    """The HTML page of a comparison."""
-    return _environment().get_template("comparison.html.jinja").render(_context(comparison))
+def render_comparison(comparison: Comparison, figures: Sequence[RunFigures] = ()) -> str:
+    """The HTML page of a comparison; with the runs' figures also what stands behind these, from their folders.
+
+    Raises:
+        RunFolderError: a file in one of the folders is broken.
+    """
+    return _environment().get_template("comparison.html.jinja").render(_context(comparison, gather(figures)))
 
 
-def write_comparison(comparison: Comparison, path: Path) -> Path:
+def write_comparison(comparison: Comparison, path: Path, figures: Sequence[RunFigures] = ()) -> Path:
     """Where the page was written; a failure leaves what was there as it was.
 
     Raises:
-        RunFolderError: it cannot be written.
+        RunFolderError: it cannot be written, or a file in one of the runs' folders is broken.
     """
-    page = render_comparison(comparison)
+    page = render_comparison(comparison, figures)
     atomic.write_text(path, page)
     return path
 
@@ -60,6 +60,8 @@ def text_sentence(pair: TextPair, text: TextComparison) -> str:
     before = next(cost for cost in text.costs if cost.run == pair.first).estimate.value
     change = pair.difference.value / before if before else 0.0
     how = "as many bits" if change == 0 else f"{abs(change):.2%} {'fewer' if change < 0 else 'more'} bits"
+    if text.documents < LEAST_DOCUMENTS:
+        return f"{pair.second} needs {how} for {text.part} text, of {text.documents} documents: too few to say more."
     sure = "more than chance" if pair.p_holm < SURE else "no more than chance would do"
     return (
         f"{pair.second} needs {how} for {text.part} text, {pair.better} of {text.documents} documents "
@@ -83,26 +85,34 @@ def _p(value: float) -> str:
     return f"p {text}" if text.startswith("<") else f"p = {text}"
 
 
-def _context(comparison: Comparison) -> dict[str, Any]:
-    style = _source("style.css")
+def _context(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:
+    style, script = _source("style.css"), _source("table.js")
+    shown = bool(evidence.passages)  # the script serves the passages alone
+    scripts = f" script-src '{_hash(script)}';" if shown else ""
     return {
         "comparison": comparison,
         "style": style,
-        "policy": f"default-src 'none'; style-src '{_hash(style)}'; img-src data:; base-uri 'none'; form-action 'none'",
+        "script": script if shown else None,
+        "policy": f"default-src 'none'; style-src '{_hash(style)}';{scripts} img-src data:; base-uri 'none'; "
+        "form-action 'none'",
         "summary": _summary(comparison),
-        "forest": _forest(comparison),
-        "rates": {task.task: _rates(task, place) for place, task in enumerate(comparison.tasks)},
+        "forest": outcome_charts.pass_forest(comparison.tasks, "forest"),
+        "rates": {task.task: outcome_charts.rates(task, place) for place, task in enumerate(comparison.tasks)},
+        "text_forest": outcome_charts.text_forest(comparison.texts),
+        "charts": charts(evidence),
+        "run": {"passages": evidence.passages},
+        "new": {token.id: token for token in evidence.tokens},
         "sure": SURE,
     }
 
 
 def _summary(comparison: Comparison) -> list[str]:
-    """Sentences for every pair, those of the last run first: it is the one that the others led to."""
+    """Sentences for every pair: those of the last run first, which the others led to, and of these what is certain."""
     said = [(pair, sentence(pair, task)) for task in comparison.tasks for pair in task.pairs]
     read = [(pair, text_sentence(pair, text)) for text in comparison.texts for pair in text.pairs]
     pairs = [*said, *read]
     last = comparison.runs[-1]
-    return [text for _, text in sorted(pairs, key=lambda entry: entry[0].second != last)]
+    return [text for _, text in sorted(pairs, key=lambda entry: (entry[0].second != last, entry[0].p_holm >= SURE))]
 
 
 @cache
@@ -116,75 +126,10 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=numbers.percent, decimal=numbers.decimal, count=numbers.count, p=p_text, p_phrase=_p
-    )
+        percent=numbers.percent, decimal=numbers.decimal, count=numbers.count, p=p_text, p_phrase=_p, inline=inline,
+        visible=visible,
+    )  # fmt: skip
     return environment
-
-
-def _forest(comparison: Comparison) -> Markup | None:
-    """Differences in pass@1 with their intervals and the discordant counts, one line for each pair."""
-    rows = [(task.task, pair) for task in comparison.tasks for pair in task.pairs]
-    if not rows:
-        return None
-    labels = [_short(f"{task}: {pair.second}") for task, pair in rows]
-    changes = [pair.difference for _, pair in rows]
-    edge = max(0.01, *(abs(end) for change in changes for end in (change.low, change.high)))
-    with mpl.rc_context(SETTINGS):
-        figure, axes = _canvas(70 + ROW * len(rows))
-        axes.axvline(0, color=MUTED, linewidth=1)
-        for place, (change, (_, pair)) in enumerate(zip(changes, rows, strict=True)):
-            colour = ACCENT if pair.p_holm < SURE else GREY
-            axes.plot([change.low, change.high], [place, place], color=colour, linewidth=2, solid_capstyle="butt")
-            axes.plot([change.value], [place], marker="s", markersize=7, color=colour)
-            axes.annotate(_counts(pair), (1.0, place), (8, 0), xycoords=("axes fraction", "data"),
-                          textcoords="offset points", va="center", color=INK)  # fmt: skip
-        axes.set_yticks(range(len(rows)), labels)
-        axes.tick_params(axis="y", length=0, labelcolor=INK)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_xlim(-1.1 * edge, 1.1 * edge)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.1f}".replace("-", "−"))
-        axes.set_xlabel("points of pass@1; right of 0 the later run solves more")
-        axes.spines[["left"]].set_visible(False)
-        axes.set_title("Difference with interval; problems gained / lost")
-    spoken = "; ".join(
-        f"{label}: {100 * change.value:+.1f} points" for label, change in zip(labels, changes, strict=True)
-    )
-    return inline_svg(figure, "forest", readable(f"Forest plot of differences. {spoken}"))
-
-
-def _counts(pair: PairTest) -> str:
-    return "" if pair.mcnemar is None else f"+{pair.mcnemar.only_second} / −{pair.mcnemar.only_first}"
-
-
-def _rates(task: TaskComparison, place: int) -> Markup:
-    """pass@1 of each run with its interval."""
-    with mpl.rc_context(SETTINGS):
-        figure, axes = _canvas(60 + ROW * len(task.rates))
-        for row, rate in enumerate(task.rates):
-            known = rate.estimate
-            axes.plot([known.low, known.high], [row, row], color=ACCENT if row else GREY, linewidth=2)
-            axes.plot([known.value], [row], marker="o", markersize=7, color=ACCENT if row else GREY)
-        axes.set_yticks(range(len(task.rates)), [_short(rate.run) for rate in task.rates])
-        axes.tick_params(axis="y", length=0, labelcolor=INK)
-        axes.set_ylim(len(task.rates) - 0.5, -0.5)
-        top = max(rate.estimate.high for rate in task.rates)
-        axes.set_xlim(0, min(1.0, 1.1 * top) if math.isfinite(top) and top > 0 else 1.0)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-        axes.grid(axis="x", color=RULE, linewidth=0.7)
-        axes.spines[["left"]].set_visible(False)
-        axes.set_title(_short(f"pass@1, {task.task}"))
-    spoken = "; ".join(f"{rate.run} {rate.estimate.value:.1%}" for rate in task.rates)
-    return inline_svg(figure, f"rates-{place}", readable(f"pass@1 of each run on {task.task}: {spoken}"))
-
-
-def _canvas(height: float) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
-    return figure, figure.subplots()
-
-
-def _short(label: str) -> str:
-    text = readable(label)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
 def _source(name: str) -> Markup:

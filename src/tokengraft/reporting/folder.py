@@ -9,10 +9,12 @@ from tokengraft.config import read_settings
 from tokengraft.errors import RunFolderError
 from tokengraft.reporting.data import Continuation, Output, Passage, Run, Token
 from tokengraft.reporting.details import read_details, read_learned
-from tokengraft.reporting.evidence import Learned
+from tokengraft.reporting.evidence import Curve, Learned
 from tokengraft.reporting.log import read_curves, read_steps
 from tokengraft.reporting.metrics import read_metrics
 from tokengraft.reporting.reading import Fields, read_lines, read_object
+
+CANDIDATES, SAMPLES, TRAINING = "candidates.jsonl", "samples.json", "training.jsonl"
 
 
 def read_run(folder: Path) -> Run:
@@ -25,19 +27,52 @@ def read_run(folder: Path) -> Run:
     _require_evaluated(folder)
     metrics = read_metrics(read_object(folder / "metrics.json"))
     names = [model.name for model in metrics.models]
-    tokens, rejected = _candidates(folder / "candidates.jsonl", read_learned(folder, names[-1]))
-    passages, continuations = _samples(folder / "samples.json")
+    tokens, rejected = _candidates(folder / CANDIDATES, read_learned(folder, names[-1]))
+    passages, continuations = _samples(folder / SAMPLES)
     return Run(
         metrics=metrics,
         tokens=tokens,
         rejected=rejected,
-        steps=read_steps(folder / "log.jsonl"),
+        steps=read_steps(_log(folder)),
         passages=passages,
         continuations=continuations,
         settings=_settings(folder / "config.yaml"),
         details=read_details(folder, names),
-        curves=read_curves(folder / "log.jsonl"),
+        curves=read_folder_curves(folder),
     )
+
+
+def read_tokens(folder: Path, model: str) -> tuple[Token, ...]:
+    """The new tokens of a run, with what a model made of each; none where the folder keeps no list.
+
+    Raises:
+        RunFolderError: the list is broken.
+    """
+    return _candidates(folder / CANDIDATES, read_learned(folder, model))[0]
+
+
+def read_passages(folder: Path) -> tuple[Passage, ...]:
+    """Held-out passages in both tokenizations.
+
+    Raises:
+        RunFolderError: the file of samples is broken.
+    """
+    return _samples(folder / SAMPLES)[0]
+
+
+def read_folder_curves(folder: Path) -> tuple[Curve, ...]:
+    """Learning curves of the run in a folder, or of the run that made what was measured in it.
+
+    Raises:
+        RunFolderError: an event has a member of another type.
+    """
+    return read_curves(_log(folder))
+
+
+def _log(folder: Path) -> Path:
+    """The log of the training: an evaluation keeps that of the run that it measured."""
+    kept = folder / TRAINING
+    return kept if kept.is_file() else folder / "log.jsonl"
 
 
 def _require_evaluated(folder: Path) -> None:

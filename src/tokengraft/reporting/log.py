@@ -28,19 +28,19 @@ def read_steps(path: Path) -> tuple[Step, ...]:
 
 
 def read_curves(path: Path) -> tuple[Curve, ...]:
-    """Losses of later phases: one curve for each phase and loss.
+    """Losses of later phases and what was evaluated in between: a curve for each, in the order of the training.
 
     Raises:
         RunFolderError: an event has a member of another type.
     """
     found: dict[tuple[str, str], dict[int, float]] = {}
-    for event in _events(path, "phase step"):
+    for event in (*_events(path, "phase step"), *_events(path, "phase evaluation")):
         fields = Fields(event, path.name, "")
         for name in event.keys() - NO_LOSS:
             value = fields.maybe(Fields.number, name)
             if value is not None:
                 found.setdefault((fields.text("part"), name), {})[fields.whole("step")] = value
-    return tuple(_curve(phase, loss, points) for (phase, loss), points in sorted(found.items()))
+    return tuple(_curve(phase, loss, points) for (phase, loss), points in found.items())
 
 
 def _curve(phase: str, loss: str, points: dict[int, float]) -> Curve:

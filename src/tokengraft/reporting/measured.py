@@ -19,10 +19,26 @@ from tokengraft.reporting.text import inline, readable
 MOST_POINTS = 600
 """Points of a scatter chart; each takes about 70 bytes of the page."""
 LABELLED = 10
+FEW = 12
+"""Points of a curve that are drawn as they are; more are smoothed."""
+CONTROL = "control "
+COMPARABLE = ("nats_per_base_token", "domain_bits_per_byte", "general_bits_per_byte")
+"""Losses that are counted on the same text whatever the tokenizer."""
+LOSSES = {
+    "cross_entropy": "nats a token",
+    "nats_per_base_token": "nats a base token",
+    "domain_bits_per_byte": "bits a byte, held-out domain",
+    "general_bits_per_byte": "bits a byte, held-out general",
+}
 
 
-def documents(base: Detail, final: Detail) -> Markup | None:
-    """Bytes a token of each document, before and after; None where the two were not read on the same documents."""
+def documents(
+    base: Detail, final: Detail, labels: tuple[str, str] = ("base", "with the new tokens"), name: str = "documents"
+) -> Markup | None:
+    """Bytes a token of each document, before and after; None where the two were not read on the same documents.
+
+    `name` keeps several charts of a page apart.
+    """
     before, after = base.domain, final.domain
     if before is None or after is None or before.names != after.names or not before.names:
         return None
@@ -35,11 +51,11 @@ def documents(base: Detail, final: Detail) -> Markup | None:
         low = 0.95 * min(x.min(), y.min())
         axes.plot([low, top], [low, top], color=GREY, linewidth=1, linestyle="--")
         axes.scatter(*_some(x, y), s=18, color=ACCENT, alpha=0.6, linewidths=0)
-        axes.set(xlim=(low, top), ylim=(low, top), xlabel="base", ylabel="with the new tokens")
+        axes.set(xlim=(low, top), ylim=(low, top), xlabel=readable(labels[0]), ylabel=readable(labels[1]))
         axes.set_title("Bytes a token, by document")
         _grid(axes, "both")
     better = int((y > x).sum())
-    return inline_svg(figure, "documents", f"Bytes a token by document: more in {better} of {len(x)} documents")
+    return inline_svg(figure, name, f"Bytes a token by document: more in {better} of {len(x)} documents")
 
 
 def saved_by_frequency(tokens: Sequence[Token]) -> Markup | None:
@@ -89,7 +105,7 @@ def kl_by_distance(details: Sequence[Detail]) -> Markup | None:
             nats = [nats for nats, positions in detail.kl_by_distance if positions]
             places = [place for place, (_, positions) in enumerate(detail.kl_by_distance) if positions]
             axes.plot(places, nats, label=readable(detail.name), **style)
-        axes.set(xlabel="tokens since the last new one (0: at it; the last: as far or farther)", ylabel="nats")
+        axes.set(xlabel="tokens since the last new one (0: at it; last: or more)", ylabel="nats")
         axes.set_ylim(bottom=0)
         axes.set_title("KL to the base behind a new token")
         _grid(axes, "y")
@@ -130,34 +146,60 @@ def forest(differences: Sequence[Difference], final: str) -> Markup | None:
 
 
 def phase_curves(curves: Sequence[Curve]) -> list[Markup]:
-    """A chart for each loss of each later phase, the control's curve beside the model's."""
-    own = [curve for curve in curves if not curve.phase.startswith("control ") and len(curve.steps) > 1]
-    controls = {
-        (curve.phase.removeprefix("control "), curve.loss): curve
-        for curve in curves
-        if curve.phase.startswith("control ")
-    }
-    return [_phase_curve(number, curve, controls.get((curve.phase, curve.loss))) for number, curve in enumerate(own)]
+    """A chart for each loss of each later phase, the control's curve beside the model's where the two compare."""
+    return learning_curves([("with the new tokens", curves)])
 
 
-def _phase_curve(number: int, curve: Curve, other: Curve | None) -> Markup:
-    other = other if other is not None and len(other.steps) > 1 else None
-    title = readable(f"{curve.phase}: {curve.loss.replace('_', ' ')}")
+def learning_curves(runs: Sequence[tuple[str, Sequence[Curve]]]) -> list[Markup]:
+    """A chart for each loss of each later phase: every run's curve, and its control's.
+
+    A loss per token says nothing beside that of another tokenizer: a control is drawn in losses by the same text alone.
+    """
+    drawn: dict[tuple[str, str], list[tuple[str, Curve]]] = {}
+    for name, curves in runs:
+        for curve in sorted(curves, key=lambda one: one.phase.startswith(CONTROL)):
+            phase, control = _phase_name(curve.phase.removeprefix(CONTROL)), curve.phase.startswith(CONTROL)
+            if len(curve.steps) > 1 and not (control and curve.loss not in COMPARABLE):
+                alone = "control" if len(runs) == 1 else f"{name}, control"
+                drawn.setdefault((phase, curve.loss), []).append((alone if control else name, curve))
+    fair = {phase for phase, loss in drawn if loss in COMPARABLE}
+    order = {phase: place for place, phase in enumerate(dict.fromkeys(phase for phase, _ in drawn))}
+    kept = sorted(
+        (key for key in drawn if not (key[1] == "cross_entropy" and key[0] in fair)),
+        key=lambda key: (order[key[0]], COMPARABLE.index(key[1]) if key[1] in COMPARABLE else -1),
+    )
+    return [_learning(place, *key, drawn[key]) for place, key in enumerate(kept)]
+
+
+def _phase_name(part: str) -> str:
+    """A phase of one part is called by one name.
+
+    >>> [_phase_name(part) for part in ("lora: lora", "sequential: blocks-0-to-1")]
+    ['lora', 'sequential: blocks-0-to-1']
+    """
+    label, _, name = part.partition(": ")
+    return label if label == name else part
+
+
+def _learning(place: int, phase: str, loss: str, lines: Sequence[tuple[str, Curve]]) -> Markup:
+    title = readable(f"{phase}: {LOSSES.get(loss, loss.replace('_', ' '))}")
     with mpl.rc_context(SETTINGS):
         figure, axes = canvas(260)
-        values = np.array(curve.values)
-        axes.plot(curve.steps, smoothed(values), color=ACCENT, linewidth=2, label="with the new tokens")
-        if other is not None:
-            axes.plot(other.steps, smoothed(np.array(other.values)), color=MUTED, linewidth=2, label="control")
+        values = [np.array(curve.values) for _, curve in lines]
+        for (name, curve), losses, style in zip(lines, values, reversed(_styles(len(lines))), strict=True):
+            few = len(losses) < FEW
+            axes.plot(curve.steps, losses if few else smoothed(losses), label=readable(name), marker="o" if few else "",
+                      markersize=4, **style)  # fmt: skip
+        if len(lines) > 1:
             _legend(axes)
         axes.set_title(title)
         axes.set_xlabel("step")
         _grid(axes, "y")
-        everything = np.concatenate([values, np.array(other.values if other else ())])
-        axes.set_ylim(*limits(everything, everything))
-    return inline_svg(
-        figure, f"phase-{number}", f"{title}: {decimal(values[0])} at first, {decimal(values[-1])} at the end"
+        axes.set_ylim(*limits(np.concatenate(values), np.concatenate(values)))
+    spoken = ", ".join(
+        f"{name} {decimal(curve.values[0])} at first, {decimal(curve.values[-1])} at the end" for name, curve in lines
     )
+    return inline_svg(figure, f"phase-{place}", readable(f"{title}: {spoken}"))
 
 
 def cosines(name: str, tables: Sequence[tuple[str, Table]]) -> Markup | None:
@@ -226,12 +268,13 @@ def _table_name(name: str) -> str:
 
 
 def _styles(number: int) -> list[dict[str, Any]]:
-    """The last model stands out, the one before it is soft."""
-    colours = [GREY, SOFT] if number > 2 else [SOFT]
-    return [
-        {"color": ACCENT if place == number - 1 else colours[min(place, len(colours) - 1)], "linewidth": 2}
-        for place in range(number)
+    """The last model stands out; those before it differ by their strokes, which print tells apart too."""
+    strokes = ("--", ":", "-.", (0, (7, 2)))
+    others = [
+        {"color": SOFT if place % 2 else GREY, "linewidth": 2, "linestyle": strokes[place % len(strokes)]}
+        for place in range(number - 1)
     ]
+    return [*others, {"color": ACCENT, "linewidth": 2}]
 
 
 def _some(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

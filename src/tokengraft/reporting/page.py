@@ -11,7 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tokengraft import atomic
-from tokengraft.reporting import charts, measured, numbers, verdicts, words
+from tokengraft.evaluation.comparison import compare, read_figures
+from tokengraft.evaluation.comparison.reading import CODE
+from tokengraft.reporting import charts, measured, numbers, outcome_charts, verdicts, words
 from tokengraft.reporting.data import Run
 from tokengraft.reporting.folder import read_run
 from tokengraft.reporting.text import inline, readable, short_path, visible, visible_bytes
@@ -30,7 +32,7 @@ def render(folder: Path) -> str:
         ConfigError: its `config.yaml` is not well formed.
     """
     run = read_run(Path(folder))
-    return _environment().get_template("page.html.jinja").render(_context(run))
+    return _environment().get_template("page.html.jinja").render(_context(run, _pass_forest(Path(folder))))
 
 
 def write_report(folder: Path) -> Path:
@@ -69,7 +71,15 @@ def _environment() -> Environment:
     return environment
 
 
-def _context(run: Run) -> dict[str, Any]:
+def _pass_forest(folder: Path) -> Markup | None:
+    """Differences in pass@1 of the models of an evaluation; None where no two of them solved the same problems."""
+    figures = [figure for figure in read_figures([str(folder)]) if figure.tasks] if (folder / CODE).is_dir() else []
+    if len(figures) < 2:
+        return None
+    return outcome_charts.pass_forest(compare(figures).tasks)
+
+
+def _context(run: Run, pass_forest: Markup | None) -> dict[str, Any]:
     style, script = _source("style.css"), _source("table.js")
     shown = run.tokens[:MOST_TOKENS]
     return {
@@ -89,7 +99,7 @@ def _context(run: Run) -> dict[str, Any]:
         "left_out": len(run.tokens) - len(shown),
         "findings": words.findings(run.metrics),
         "learned": any(token.learned for token in run.tokens),
-        "charts": {**_charts(run), **_measured(run)},
+        "charts": {**_charts(run), **_measured(run), "pass_forest": pass_forest},
     }
 
 

@@ -60,6 +60,8 @@ class EvalPlan:
     """The model that was extended; None: what needs a base is not measured."""
     control: str | None = None
     """A model with the base's tokenizer that was trained on the same text."""
+    training_log: str | None = None
+    """`log.jsonl` of the run that made the model: its learning curves stand on the page."""
     domain: CorpusConfig | None = None
     general: CorpusConfig | None = None
     heldout: SharesConfig | None = None
@@ -87,7 +89,7 @@ class EvalPlan:
         """
         plan = build(cls, settings)
         check_ranges(plan, rules=RULES)
-        places = {name: os.path.expanduser(value) for name in ("model", "base", "control", "out")
+        places = {name: os.path.expanduser(value) for name in ("model", "base", "control", "training_log", "out")
                   if (value := getattr(plan, name)) is not None}  # fmt: skip
         return _of_run(dataclasses.replace(plan, **places))
 
@@ -190,17 +192,25 @@ def domain_documents(plan: EvalPlan) -> Iterator[Document]:
         yield from stream_part(plan.domain, plan.heldout, "heldout")
 
 
+def _there(path: Path) -> str | None:
+    return str(path) if path.exists() else None
+
+
 def _of_run(plan: EvalPlan) -> EvalPlan:
-    """The plan with what a run's folder stands for, as far as it is not given."""
+    """The plan with what a run's folder stands for, as far as it is not given: its control too, where it made one."""
     folder = Path(plan.model)
     if not (folder / "run.json").is_file() or not (folder / "config.yaml").is_file():
         return plan
-    config = RunConfig.from_dict(read_settings(folder / "config.yaml"))
+    settings = dict(read_settings(folder / "config.yaml"))
+    base = settings.pop("base", None)  # of a training whose model had its new tokens already
+    config = RunConfig.from_dict(settings)
     given = plan.domain is not None
     return dataclasses.replace(
         plan,
         model=str(folder / "model"),
-        base=plan.base or config.model,
+        base=plan.base or base or config.model,
+        control=plan.control or _there(folder / "control"),
+        training_log=plan.training_log or _there(folder / "log.jsonl"),
         domain=plan.domain or config.corpus,
         heldout=plan.heldout if given else config.shares,
         general=plan.general or config.general,

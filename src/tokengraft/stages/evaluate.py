@@ -15,7 +15,9 @@ from tokengraft import atomic
 from tokengraft.artifacts import RunFolder
 from tokengraft.corpus import Document, stream
 from tokengraft.corpus.sample import sample
+from tokengraft.errors import ConfigError
 from tokengraft.evaluation.alone import read_alone
+from tokengraft.evaluation.comparison import compare, read_figures
 from tokengraft.evaluation.details import against, count_verdicts, read_details, write_details, write_tokens
 from tokengraft.evaluation.generation import Continuation, continue_together
 from tokengraft.evaluation.geometry import geometry
@@ -26,6 +28,7 @@ from tokengraft.evaluation.scorecard import Scorer, generation_score
 from tokengraft.model import load_model
 from tokengraft.progress import task, watch
 from tokengraft.reporting import write_report
+from tokengraft.reporting.comparison import write_comparison
 from tokengraft.stages.eval_code import code_differences, run_code
 from tokengraft.stages.eval_plan import EvalPlan, Subjects, check_plan, domain_documents
 from tokengraft.stages.scores import as_sample, once, passages, prompts
@@ -42,6 +45,8 @@ class Evaluated:
     metrics: Mapping[str, Any]
     path: Path | None
     report: Path | None
+    comparison: Path | None
+    """The page that sets the models side by side."""
 
 
 def evaluate_models(plan: EvalPlan) -> Evaluated:
@@ -60,11 +65,24 @@ def evaluate_models(plan: EvalPlan) -> Evaluated:
         scores = {name: evaluation.score(name) for name in evaluation.models}
         metrics = _metrics(evaluation, scores)
         atomic.write_json(run.path / "metrics.json", metrics)
-        report = None
-        if plan.out is not None and metrics["tokens"] is not None:
-            with task("draw the page"):
-                report = write_report(run.path)
-        return Evaluated(metrics, run.path if plan.out is not None else None, report)
+        if plan.out is None:
+            return Evaluated(metrics, None, None, None)
+        with task("draw the pages"):
+            report = write_report(run.path) if metrics["tokens"] is not None else None
+            comparison = _compared(run.path, metrics) if len(scores) > 1 else None
+        return Evaluated(metrics, run.path, report, comparison)
+
+
+def _compared(folder: Path, metrics: Mapping[str, Any]) -> Path | None:
+    """Where the page that sets the models side by side was written; None where they have nothing in common."""
+    if not metrics["code_tasks"] and not any(card["domain"] for card in metrics["models"]):
+        return None
+    figures = read_figures([str(folder)])
+    try:
+        comparison = compare(figures)
+    except ConfigError:  # every benchmark may have been left out for its references
+        return None
+    return write_comparison(comparison, folder / "comparison.html", figures)
 
 
 @contextmanager
@@ -188,6 +206,8 @@ def _metrics(evaluation: _Evaluation, scores: Mapping[str, Mapping[str, Any]]) -
     counted = once(run, "tokens", lambda: _tokens(evaluation)) if measured else None
     samples = passages(plan.evaluation, extension, evaluation.texts["domain"]) if measured else []
     atomic.write_json(run.path / "samples.json", {"passages": samples, "continuations": _side_by_side(scores)})
+    if plan.training_log is not None:
+        atomic.write_text(run.path / "training.jsonl", Path(plan.training_log).read_text(encoding="utf-8"))
     if extension.new_tokens:
         atomic.write_jsonl(run.path / "candidates.jsonl", (token.to_dict() for token in extension.new_tokens))
     return {

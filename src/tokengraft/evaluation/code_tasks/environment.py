@@ -12,23 +12,33 @@ from typing import Any
 from tokengraft.errors import ConfigError
 from tokengraft.evaluation.code_tasks.data import Task
 
-ASK = """
+ASK = r"""
 import importlib.util, json, platform, sys
 try:
-    from importlib.metadata import packages_distributions, version
-    owners = packages_distributions()
+    from importlib.metadata import distributions
 except ImportError:
-    owners = {}
-names = json.loads(sys.stdin.read())
+    def distributions():
+        return ()
 def there(name):
     try:
         return importlib.util.find_spec(name) is not None
     except Exception:
         return False
+def tops(distribution):
+    listed = (distribution.read_text("top_level.txt") or "").split()
+    if listed:
+        return set(listed)
+    # Lines as they are: a path object for each installed file, as packages_distributions() makes, takes seconds.
+    heads = [line.split(",", 1)[0].split("/", 1) for line in (distribution.read_text("RECORD") or "").splitlines()]
+    return {head[0] if len(head) > 1 else head[0].split(".", 1)[0] for head in heads}
+names = set(json.loads(sys.stdin.read()))
 missing = sorted(name for name in names if not there(name))
-owned = sorted({owner for name in names for owner in owners.get(name, ())})
+versions = {}
+for distribution in distributions():
+    if not names.isdisjoint(tops(distribution)):
+        versions.setdefault(distribution.metadata["Name"], distribution.version)
 print(json.dumps({"python": platform.python_version(), "platform": platform.platform(),
-                  "versions": {owner: version(owner) for owner in owned}, "missing": missing}))
+                  "versions": dict(sorted(versions.items())), "missing": missing}))
 """
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from tokengraft.errors import RunFolderError
 from tokengraft.evaluation.code_tasks.results import KIND
 
-RESULTS, METRICS, DETAILS = "results.json", "metrics.json", "evaluation"
+RESULTS, METRICS, DETAILS, CODE = "results.json", "metrics.json", "evaluation", "code"
 PARTS = ("domain", "general")
 Documents = Mapping[str, tuple[float, float]]
 """For each document the nats that the model spends on it, and its bytes."""
@@ -24,17 +24,25 @@ class RunFigures:
     """For each code benchmark, for each problem, whether each sample passed."""
     texts: Mapping[str, Documents] = field(default_factory=dict)
     """For `domain` and `general` text the documents."""
+    folder: Path | None = None
+    """Where the figures are from."""
+    model: str | None = None
+    """Which of the folder's models it is; None: no texts were measured there."""
 
 
 def read_figures(places: Iterable[str]) -> list[RunFigures]:
     """The runs in the folders; `FOLDER:MODEL` is one model of a run that measured several, else its last.
 
-    Folders are those of `code-tasks`, and those of `expand` and `eval`; one folder may be both.
+    Folders are those of `code-tasks`, and those of `expand` and `eval`; one folder may be both. One folder alone stands
+    for all models that were measured in it.
 
     Raises:
         RunFolderError: a folder is not there, holds nothing that can be compared, or a file in it is broken.
     """
     wanted = [_split(place) for place in places]
+    if len(wanted) == 1 and wanted[0][1] is None:
+        [(folder, _)] = wanted
+        return [_read(folder, model, model) for model in _models(folder)] or [_read(folder, None, folder.name)]
     names = _names([(folder, model) for folder, model in wanted])
     return [_read(folder, model, name) for (folder, model), name in zip(wanted, names, strict=True)]
 
@@ -60,15 +68,27 @@ def _names(places: list[tuple[Path, str | None]]) -> list[str]:
 
 
 def _read(folder: Path, model: str | None, name: str) -> RunFigures:
+    metrics = _json(folder / METRICS)
+    chosen = model or next(reversed(_measured(metrics)), None)
     tasks = _tasks(folder / RESULTS) if model is None else {}
-    texts = _texts(folder, model)
+    if chosen is not None:
+        tasks |= _tasks(folder / CODE / chosen / RESULTS)
+    texts = _texts(folder, chosen)
     if not tasks and not texts:
         raise RunFolderError(
             found=f"{folder}{f' and no model {model} in it' if model else ''}: nothing that can be compared",
             expected=f"{RESULTS} of `tokengraft code-tasks`, or {METRICS} and {DETAILS}/ of `tokengraft eval`",
             do="evaluate the model first",
         )
-    return RunFigures(name, tasks, texts)
+    return RunFigures(name, tasks, texts, folder, chosen)
+
+
+def _models(folder: Path) -> list[str]:
+    """The models that were measured in a folder and left figures to compare."""
+    found = _measured(_json(folder / METRICS))
+    return [name for name in found if any(path.is_file() for path in (
+        folder / DETAILS / f"{name}.json", folder / CODE / name / RESULTS
+    ))]  # fmt: skip
 
 
 def _tasks(path: Path) -> dict[str, dict[str, list[bool]]]:
@@ -86,9 +106,7 @@ def _tasks(path: Path) -> dict[str, dict[str, list[bool]]]:
         raise _broken(path, f"{type(error).__name__}: {error}") from error
 
 
-def _texts(folder: Path, model: str | None) -> dict[str, Documents]:
-    metrics = _json(folder / METRICS)
-    chosen = model or _last_model(metrics)
+def _texts(folder: Path, chosen: str | None) -> dict[str, Documents]:
     detail = _json(folder / DETAILS / f"{chosen}.json") if chosen else None
     if detail is None:
         return {}
@@ -99,9 +117,10 @@ def _texts(folder: Path, model: str | None) -> dict[str, Documents]:
         raise _broken(folder / DETAILS / f"{chosen}.json", f"{type(error).__name__}: {error}") from error
 
 
-def _last_model(metrics: Mapping[str, Any] | None) -> str | None:
-    models = (metrics or {}).get("models") or [{}]
-    return models[-1].get("name")
+def _measured(metrics: Mapping[str, Any] | None) -> list[str]:
+    """Names of the models in their order."""
+    models = (metrics or {}).get("models") or []
+    return [str(model["name"]) for model in models if isinstance(model, Mapping) and "name" in model]
 
 
 def _documents(columns: Mapping[str, Any]) -> Documents:

@@ -14,6 +14,7 @@ from tokengraft.statistics import (
 )
 
 RESAMPLES = 2000
+LEAST_DOCUMENTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,11 @@ def compare_text(
         for run, side in zip(runs, sides, strict=True)
     ]
     tests = [_pair(runs, sides, pair, confidence) for pair in pairs]
-    raised = holm([test.difference.p_value for test in tests])
+    if len(shared) < LEAST_DOCUMENTS:
+        # Drawn anew, so few documents are always nearly the same ones: the test would find everything certain.
+        remarks.append(f"text {part}: {len(shared)} documents are too few for a test; its p-values are set to 1")
+    few = len(shared) < LEAST_DOCUMENTS
+    raised = holm([1.0 if few else test.difference.p_value for test in tests])
     corrected = [replace(test, p_holm=value) for test, value in zip(tests, raised, strict=True)]
     return TextComparison(part, len(shared), costs, corrected)
 
