@@ -17,13 +17,8 @@ def compare(
 ) -> None:
     """Compare runs problem by problem and document by document: who is better, and is it more than chance?
 
-<<<<<<< HEAD
-    Given one YAML or TOML file with a part `study`, run its grid of methods and seeds, or go on with it; the model
-    `demo:model` is the bundled one.
-=======
     One folder alone stands for all models that were measured in it. Given one YAML or TOML file with a part `study`,
-    run its grid of methods and seeds, or go on with it.
->>>>>>> w-phases
+    run its grid of methods and seeds, or go on with it; the model `demo:model` is the bundled one.
     """
     if len(runs) == 1 and runs[0].endswith((".yaml", ".yml", ".toml")):
         from tokengraft.bundled import MODEL_DIR
