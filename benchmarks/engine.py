@@ -86,7 +86,7 @@ def memory_table(_):
     os.environ.update(MALLOC_MMAP_THRESHOLD_="65536", MALLOC_TRIM_THRESHOLD_="65536")
     rows = "\n".join(
         f"| {row['windows']} | {row['new']} | {row['way']} | {row['peak'] / MIB:.0f} | "
-        + ("" if row["must"] is None else f"{row['must'] / MIB:.0f} | {row['peak'] / row['must']:.2f}")
+        + (" | " if row["must"] is None else f"{row['must'] / MIB:.0f} | {row['peak'] / row['must']:.2f}")
         + " |"
         for row in memory.measured()
     )
