@@ -32,6 +32,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--ways", nargs="*", default=list(quality.OURS), help="which of ours, for quality")
     parser.add_argument("--write", action="store_true", help="keep the result as a file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -100,13 +101,13 @@ def memory_table(_):
 
 def quality_table(arguments):
     material = quality.Material()
-    curves = {name: [] for name in ("Token Distillation, the plain way", *quality.OURS)}
+    curves = {name: [] for name in ("Token Distillation, the plain way", *arguments.ways)}
     for seed in range(arguments.seeds):
         curves["Token Distillation, the plain way"].append(
             quality.token_distillation(material, steps=arguments.steps, seed=seed)
         )
-        for name, changes in quality.OURS.items():
-            curves[name].append(quality.ours(material, steps=arguments.steps, seed=seed, **changes))
+        for name in arguments.ways:
+            curves[name].append(quality.ours(material, steps=arguments.steps, seed=seed, **quality.OURS[name]))
     targets = [curve[-1][2] for curve in curves["Token Distillation, the plain way"]]
     times = [curve[-1][1] for curve in curves["Token Distillation, the plain way"]]
     lines = []

@@ -69,9 +69,15 @@ class Material:
         return float(sum(inputs[0] for inputs, _ in losses))
 
 
-def token_distillation(material, *, steps, seed, rate=1e-3, every=10):
+RATE = 0.15
+"""Of the table's entry size (0.149), as ours. After 100 steps (one seed) 0.0067 of it, the 1e-3 that comes first to mind,
+gave a held-out KL of 0.416, 0.05 of it 0.322, 0.15 0.318, all of it 0.356: the opponent gets the best of them."""
+
+
+def token_distillation(material, *, steps, seed, every=10):
     """[(step, CPU seconds, held-out KL)] of the plain way with last-layer states."""
     extension, model = material.extension, copy.deepcopy(material.model)
+    rate = RATE * float(find_tables(model).input_weight[: extension.base_size].square().mean().sqrt())
     model.requires_grad_(False)
     tables = find_tables(model)
     trained = [tables.embedding.weight, tables.head.weight]
