@@ -54,6 +54,23 @@ def settings(tmp_path, english, code):
     }
 
 
+def test_what_was_read_of_the_teacher_is_shared(settings, monkeypatch):
+    """One reading serves all variants and seeds of one kind, and goes when the study is done."""
+    from tokengraft.training import teacher_cache
+
+    made, real = [], teacher_cache._write
+    monkeypatch.setattr(teacher_cache, "_write", lambda work, *others: (made.append(work.parent), real(work, *others)))
+    settings["distill"]["teacher_cache"] = "states"
+    settings["study"]["variants"] = {"ours": {}, "warm": {"distill": {"temperature": 2.0}}}
+    done = run_study(settings)
+    assert made == [done.path / "teacher"]
+    assert not (done.path / "teacher").exists()
+    settings |= {"out": settings["out"] + "-timed"}
+    settings["study"] |= {"seconds": 0.2, "seeds": [0]}
+    run_study(settings)
+    assert len(made) > 2  # at equal time each pays for its own
+
+
 def test_a_study_is_resumed_cell_by_cell_and_makes_its_table(settings, monkeypatch, capsys):
     real, ran = grid_module.run_cell, []
 

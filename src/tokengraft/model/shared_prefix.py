@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn import functional
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -45,26 +46,40 @@ class Continued:
     """A pass that goes on behind recorded positions: `first` of them in each row, the rest of the width is padding."""
 
     recorded: Recorded
-    mask: Float[Tensor, "rows 1 width prefix_and_width"]
+    mask: Float[Tensor, "rows 1 width prefix_and_width"] | None
     """0 where a position is seen, else the lowest number. One for all blocks: each keeps its mask for the backward
-    pass, and would make a copy of one that says yes and no."""
+    pass, and would make a copy of one that says yes and no. None: all recorded positions and its own up to itself."""
 
     @classmethod
-    def after(cls, recorded: Recorded, first: Int[Tensor, " rows"], width: int, dtype: torch.dtype) -> "Continued":
-        """A pass of `width` positions in rows that begin at position `first`."""
+    def after(cls, recorded: Recorded, first: Int[Tensor, " rows"], width: int, model: Any) -> "Continued":
+        """A pass of `width` positions in rows that begin at position `first`; to be called within `sharing`."""
+        attention = model.config.get_text_config()._attn_implementation
+        # A kernel that is told "causal" leaves half of the products out; one with a mask makes them all.
+        if attention == NAMES["sdpa"] and recorded.width < width and bool((first == recorded.width).all()):
+            return cls(recorded, None)
+        return cls(recorded, cls._seen(recorded, first, width, model.dtype))
+
+    @staticmethod
+    def _seen(recorded: Recorded, first: Tensor, width: int, dtype: torch.dtype) -> Tensor:
         prefix = torch.arange(recorded.width, device=first.device)[None] < first[:, None]
         causal = torch.ones(width, width, dtype=torch.bool, device=first.device).tril()
         parts = [prefix[:, None].expand(-1, width, -1), causal[None].expand(len(first), -1, -1)]
         seen = torch.cat(parts, 2)[:, None]
         mask = torch.zeros(seen.shape, dtype=dtype, device=first.device)
-        return cls(recorded, mask.masked_fill_(~seen, torch.finfo(dtype).min))
+        return mask.masked_fill_(~seen, torch.finfo(dtype).min)
 
     def attend(self, inner: Callable[..., Any], module: Any, query: Tensor, key: Tensor, value: Tensor, mask: Any,
                **others: Any) -> Any:  # fmt: skip
         """The model's own attention over the recorded positions and its own; the mask of the model is not asked."""
         del mask
-        keys, values = self.recorded.states[id(module)]
-        return inner(module, query, torch.cat([keys, key], 2), torch.cat([values, value], 2), self.mask, **others)
+        kept_keys, kept_values = self.recorded.states[id(module)]
+        keys, values = torch.cat([kept_keys, key], 2), torch.cat([kept_values, value], 2)
+        if self.mask is not None:
+            return inner(module, query, keys, values, self.mask, **others)
+        # Queries of the recorded positions are made up: as many queries as keys is what "causal" means.
+        width = self.recorded.width
+        found, *rest = inner(module, functional.pad(query, (0, 0, width, 0)), keys, values, None, **others)
+        return found[:, width:], *rest
 
 
 def _attention(own: str) -> Callable[..., Any]:
@@ -130,7 +145,7 @@ def _difference(model: Any, rows: Float[Tensor, "two five d"]) -> str:
     recorded = Recorded(3)
     whole = model.base_model(inputs_embeds=rows, use_cache=False, **{KEYWORD: recorded}).last_hidden_state
     behind = torch.stack([rows[0, 1:], torch.cat([rows[1, 3:], rows[1, :2]])])
-    continued = Continued.after(recorded, first, 4, rows.dtype)
+    continued = Continued.after(recorded, first, 4, model)
     places = positions_after(first, 4, 5)
     part = model.base_model(
         inputs_embeds=behind, position_ids=places, use_cache=False, **{KEYWORD: continued}

@@ -189,7 +189,7 @@ class Remembered:
 def behind(reader: Reader, tail: Suffixes, recorded: Recorded, *, longest: int, final: bool) -> States:
     """The student's states at its compared positions, read behind a recorded prefix."""
     width = tail.ids.shape[1]
-    continued = Continued.after(recorded, tail.first, width, reader.composed.model.dtype)
+    continued = Continued.after(recorded, tail.first, width, reader.composed.model)
     places = positions_after(tail.first, width, longest)
     with part("student"):
         found = reader.states(tail.ids, final=final, position_ids=places, **{KEYWORD: continued})

@@ -1,7 +1,9 @@
 """The grid: cells one after the other, each kept as soon as it is done."""
 
+import dataclasses
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from tokengraft.study.material import Material
 from tokengraft.study.settings import StudyConfig, seeds_of, study_settings, variant_of
 from tokengraft.study.table import COLUMNS, Row, kl_target, summarise, table_markdown
 
-CELLS, PAGE = "cells", "study.html"
+CELLS, PAGE, TEACHER = "cells", "study.html", "teacher"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def run_study(settings: Mapping[str, Any]) -> Study:
         atomic.write_json(run.path / "study.json", plain)
         atomic.write_text(run.path / "study.md", table_markdown(rows, base, study.table))
         write_study(plain, run.path / PAGE)
+        shutil.rmtree(run.path / TEACHER, ignore_errors=True)
     return Study(run.path, base, cells, rows)
 
 
@@ -89,9 +92,21 @@ def _cell(
     path = run.path / CELLS / f"{hashlib.sha256(decides.encode()).hexdigest()[:16]}.json"
     if path.exists():
         return json.loads(path.read_text(encoding="utf-8"))
+    chosen = _sharing(chosen, study, run.path / TEACHER)
     result = {"variant": name, **run_cell(material.get(), chosen, seed, trained=trained)}
     atomic.write_json(path, result)
     return result
+
+
+def _sharing(chosen: RunConfig, study: StudyConfig, folder: Path) -> RunConfig:
+    """The variant with the folder in which all keep what they read of the teacher, until the study is done.
+
+    Not at equal time: the first variant would pay for the others.
+    """
+    if study.seconds is not None or chosen.distill.teacher_cache_dir is not None:
+        return chosen
+    shared = dataclasses.replace(chosen.distill, teacher_cache_dir=str(folder))
+    return dataclasses.replace(chosen, distill=shared)
 
 
 def _base(run: RunFolder, material: _Lazy) -> dict[str, Any]:
