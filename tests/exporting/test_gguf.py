@@ -14,6 +14,8 @@ from transformers import AutoTokenizer
 
 import tokengraft as tg
 from tokengraft.errors import ConfigError, ExportError
+from tokengraft.exporting.finished import Finished
+from tokengraft.exporting.formats.gguf import _check_scores
 from tokengraft.exporting.gguf_trial import Made, _same_entries
 from tokengraft.exporting.llama_cpp import PATTERNS, _unknown
 from tokengraft.tokenizer import ExtendedTokenizer
@@ -140,6 +142,20 @@ def test_superwords_do_not_fit(run, checkout, tmp_path):
     dataclasses.replace(extension, file=file).save(changed / "model")
     with pytest.raises(ExportError, match="a pattern of their own"):
         tg.export(changed, tmp_path / "out", "gguf", llama_cpp=str(checkout))
+
+
+@ONE
+def test_sentencepiece_without_its_scores(run, checkout, tmp_path):
+    """A converter gives every entry the same score then, and llama.cpp merges in another order."""
+    changed = shutil.copytree(run[0], tmp_path / "run")
+    extension = ExtendedTokenizer.load(changed / "model", str(run[1]))
+    fallback = {**extension.base.document["model"], "byte_fallback": True}
+    base = extension.base.replaced({**extension.base.document, "model": fallback}, extension.base.config)
+    with pytest.raises(ExportError, match=r"without its tokenizer\.model"):
+        _check_scores(Finished.read(changed), base.document["model"])
+    (changed / "model" / "tokenizer.model").touch()
+    _check_scores(Finished.read(changed), base.document["model"])
+    _check_scores(Finished.read(run[0]), extension.base.document["model"])
 
 
 def test_advice_names_the_pattern():

@@ -1,7 +1,9 @@
 """A GGUF file for llama.cpp and what is built on it."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,6 +36,7 @@ def gguf(finished: Finished, place: Path, options: Options) -> Written:
             expected="the base's pre-tokenizer: llama.cpp knows a fixed list of them",
             do="choose tokens by a method that keeps it, such as continued-bpe, or export as hf",
         )
+    _check_scores(finished, extension.base.document["model"])
     case = {
         "base": finished.base, "type": kind, "name": options.pre_tokenizer,
         "trust_remote_code": options.trust_remote_code,
@@ -41,6 +44,17 @@ def gguf(finished: Finished, place: Path, options: Options) -> Written:
     name = convert(checkout, finished.model, place / NAME, case, extension.base.document)
     write_modelfile(finished, place, NAME)
     return Written(LOADING, language="sh", attempt=partial(attempt, Made(NAME, kind, name, checkout)))
+
+
+def _check_scores(finished: Finished, tokenizer: Mapping[str, Any]) -> None:
+    """llama.cpp merges a SentencePiece vocabulary by the scores of its `.model`; a tokenizer.json has none."""
+    if tokenizer.get("byte_fallback") and not (finished.model / "tokenizer.model").is_file():
+        raise ExportError(
+            found="a SentencePiece tokenizer without its tokenizer.model",
+            expected="that file: llama.cpp merges by the scores in it, and tokenizer.json has none",
+            do="make the run again from a base folder that has tokenizer.model (its new tokens are written into it), "
+            "or export as hf",
+        )
 
 
 def _kind(finished: Finished, options: Options) -> str:
