@@ -74,6 +74,7 @@ PAIRED = {
     "mean, KL at the boundary": (MEAN, {}),
     "calibrated head": (CALIBRATED, {}),
     "calibrated head, 0.5 chain-rule": (CALIBRATED, HALF),
+    "calibrated head, 0.25 chain-rule": (CALIBRATED, {"head_objective": "0.75*ce + 0.25*chain-rule"}),
     "kl, around, calibrated head, fit": (CALIBRATED, {**NEAR, **REST}),
 }
 RATES = {

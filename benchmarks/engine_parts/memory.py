@@ -1,8 +1,10 @@
-"""Peak memory of steps in a fresh process each, beside what it must be by arithmetic."""
+"""Peak memory of steps, of torch's tensors and of a fresh process as a whole, beside what it must be by arithmetic."""
 
 import dataclasses
+import itertools
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from tokengraft.config import DistillConfig
 from tokengraft.evaluation.memory import peak_memory
@@ -70,12 +72,24 @@ def necessary(windows, new, *, checkpointing=False):
     )  # fmt: skip
 
 
+def tensors(way, windows, new, *, checkpointing=False):
+    """Bytes of all tensors that a step has at its peak, beside those that were there before: torch's own count."""
+    work = prepare(way, windows, new, checkpointing=checkpointing)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        work()
+    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return max(itertools.accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
+
+
 def measured(cases=((8, 1000), (16, 1000), (32, 1000), (16, 4000))):
-    """Rows of (windows, new tokens, way, peak beside the weights, what it must be)."""
+    """Rows of (windows, new tokens, way, peak of tensors, of the process beside the weights, what it must be)."""
     for windows, new in cases:
         for way, checkpointing in (("plain", False), ("engine", False), ("engine", True)):
             arguments = {"way": way, "windows": windows, "new": new, "checkpointing": checkpointing}
             found = peak_memory(f"{__name__}:prepare", arguments)
             must = None if way == "plain" else necessary(windows, new, checkpointing=checkpointing)
             name = f"{way}, checkpointed" if checkpointing else way
-            yield {"windows": windows, "new": new, "way": name, "peak": found.step, "must": must}
+            yield {
+                "windows": windows, "new": new, "way": name, "tensors": tensors(**arguments), "peak": found.step,
+                "must": must,
+            }  # fmt: skip

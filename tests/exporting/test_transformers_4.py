@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 import tokengraft as tg
 
 pytestmark = [
+    pytest.mark.timeout(3600),  # the environment is made within the first test
     pytest.mark.slow,
     pytest.mark.parametrize("run", ["llama-untied", "gpt2-tied"], indirect=True),
 ]
