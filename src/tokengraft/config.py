@@ -200,6 +200,8 @@ class DistillConfig:
     """`model`: what the weights are loaded in; `bfloat16`: a copy of the frozen base in bfloat16. Rows are float32."""
     gradient_checkpointing: bool = False
     """Compute a block's activations a second time in the backward pass: less memory, a third more time."""
+    shard: bool = False
+    """Of several processes each holds its share of the frozen blocks (FSDP2) and all of the rows; no teacher cache."""
     memory_gib: float | None = None
     """Memory that a pass may take beside the model; None: a pass is as large as a step."""
     chunk: int | None = None

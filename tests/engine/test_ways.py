@@ -11,7 +11,8 @@ import torch
 from tokengraft.errors import ConfigError, CorpusError, DeviceError, ModelError
 from tokengraft.model.activations import Shape
 from tokengraft.model.shared_prefix import NAMES, obstacle, sharing
-from tokengraft.phases.rows import RowsPhase, check_objectives, distill, ready
+from tokengraft.phases.row_settings import check_objectives
+from tokengraft.phases.rows import RowsPhase, distill, ready
 from tokengraft.training.around import Reach, around
 from tokengraft.training.memory import halving
 from tokengraft.training.profile import Profile, part, profiling, step
@@ -89,6 +90,8 @@ def test_what_does_not_fit_is_read_in_halves(capsys):
     assert [each for group in halving(work, windows, said) for each in group] == windows
     halving(work, windows, said)
     assert capsys.readouterr().err.count("in halves") == 1
+    with pytest.raises(DeviceError, match="21 base tokens, by blocks that several processes hold"):
+        halving(work, windows, said, whole=True)
 
 
 def test_a_window_that_does_not_fit_alone_is_named():

@@ -145,7 +145,7 @@ def test_superwords_do_not_fit(run, checkout, tmp_path):
 
 
 @ONE
-def test_sentencepiece_without_its_scores(run, checkout, tmp_path):
+def test_sentencepiece_without_its_scores(run, tmp_path):
     """A converter gives every entry the same score then, and llama.cpp merges in another order."""
     changed = shutil.copytree(run[0], tmp_path / "run")
     extension = ExtendedTokenizer.load(changed / "model", str(run[1]))

@@ -19,7 +19,8 @@ from tokengraft.phases.anchors import anchors
 from tokengraft.phases.head import FitPlan, refit_head
 from tokengraft.phases.objectives import position_weights
 from tokengraft.phases.pieces import piece_tree
-from tokengraft.phases.rows import RowsPhase, check_objectives, distill
+from tokengraft.phases.row_settings import check_objectives
+from tokengraft.phases.rows import RowsPhase, distill
 from tokengraft.phases.texts import pieces_of, training_windows
 
 SETTINGS = DistillConfig(max_length=48, chunk=7, tokens_per_step=400, refit_positions=0)
@@ -273,6 +274,8 @@ def test_objectives_are_checked_before_any_work(settings):
         check_objectives(DistillConfig(**settings))
     with pytest.raises(ConfigError, match="anchor"):
         check_objectives(DistillConfig(anchor="middle"))
+    with pytest.raises(ConfigError, match="made by one process"):
+        check_objectives(DistillConfig(shard=True, teacher_cache="states"))
 
 
 def test_a_layer_that_is_not_there_is_refused(grafted, extension):

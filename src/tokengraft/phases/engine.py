@@ -132,6 +132,8 @@ def _place(settings: DistillConfig, place: Path | None) -> Iterator[Path]:
 
 
 def _kind(settings: DistillConfig, windows: Sequence[Window], steps: int, own_tokens: int) -> str | None:
+    if settings.shard:
+        return None  # it is made by one process, and a block is put together by all of them
     if settings.teacher_cache != "auto":
         return None if settings.teacher_cache == "none" else settings.teacher_cache
     batches = len(epoch_batches(windows, own_tokens, 0, 0))

@@ -15,18 +15,18 @@ from torch import Tensor
 from torch.optim import Adam, Optimizer
 
 from tokengraft.config import DistillConfig
-from tokengraft.errors import ConfigError
 from tokengraft.losses.fused import Head
 from tokengraft.losses.mixture import REST, HeadMixture, InputMixture
 from tokengraft.model.checkpointing import checkpointed
 from tokengraft.model.projection import find_projection
 from tokengraft.model.rows import Composed, NewRows, frozen
 from tokengraft.model.shared_prefix import sharing
-from tokengraft.phases.anchors import anchors
 from tokengraft.phases.engine import can_share, computing, pass_tokens, passes_of, teacher_cache
 from tokengraft.phases.head import FitPlan, refit_head
 from tokengraft.phases.objectives import Comparison, Losses, Scales, Taken
 from tokengraft.phases.pieces import piece_tree, sample_windows
+from tokengraft.phases.row_settings import fit_mixture
+from tokengraft.phases.sharded import even_passes, sharded
 from tokengraft.phases.texts import pieces_of, training_text
 from tokengraft.training import processes
 from tokengraft.training.batches import count_steps, like_lengths, mixed_batches, own_tokens
@@ -116,7 +116,11 @@ class RowsPhase:
     def step(self, windows: Sequence[Window]) -> tuple[Tensor, Mapping[str, Tensor], int]:
         """(sum of all losses, each of them in nats or its own unit per position, base tokens read)."""
         comparison, scales = self._comparison_now(), self._scales(windows)
-        parts = [each for taken, group in self._groups(comparison, windows) for each in taken(group, scales)]
+        parts = [
+            (inputs * counted, head * counted)
+            for taken, group, counted in self._groups(comparison, windows)
+            for inputs, head in taken(group, scales)
+        ]
         inputs = torch.stack([part for part, _ in parts or [comparison.zeros()]]).sum(0)
         head = torch.stack([part for _, part in parts or [comparison.zeros()]]).sum()
         # An automatic weight divides by a loss: of windows without new tokens there is none.
@@ -136,16 +140,18 @@ class RowsPhase:
         if comparison.inputs.automatic:
             return self.step(windows)
         inputs, head = comparison.zeros()
-        for taken, group in self._groups(comparison, windows):
-            work = partial(self._formed, comparison, taken, scales)
-            for of_inputs, of_head in halving(work, group, self._said):
+        for taken, group, counted in self._groups(comparison, windows):
+            work = partial(self._formed, comparison, taken, scales, counted)
+            for of_inputs, of_head in halving(work, group, self._said, whole=self.settings.shard):
                 inputs, head = inputs + of_inputs, head + of_head
         return None, *self._done(comparison, inputs, head, windows)
 
-    def _formed(self, comparison: Comparison, taken: Taken, scales: Scales, windows: Sequence[Window]) -> Losses:
+    def _formed(
+        self, comparison: Comparison, taken: Taken, scales: Scales, counted: float, windows: Sequence[Window]
+    ) -> Losses:
         losses = taken(windows, scales)
-        inputs = torch.stack([part for part, _ in losses]).sum(0)
-        head = torch.stack([part for _, part in losses]).sum()
+        inputs = torch.stack([part for part, _ in losses]).sum(0) * counted
+        head = torch.stack([part for _, part in losses]).sum() * counted
         total = comparison.inputs.combine(inputs) + head
         if total.requires_grad:
             parameters = list(self.rows.parameters())
@@ -163,18 +169,26 @@ class RowsPhase:
     def _scales(self, windows: Sequence[Window]) -> Scales:
         return Scales.of(windows, self.composed.base_size, self.settings.position_decay)
 
-    def _groups(self, comparison: Comparison, windows: Sequence[Window]) -> Iterator[tuple[Taken, list[Window]]]:
-        """Windows that are read together, with what is taken of them.
+    def _groups(self, comparison: Comparison, windows: Sequence[Window]) -> Iterator[tuple[Taken, list[Window], float]]:
+        """Windows that are read together, what is taken of them, and what that counts.
+
+        It counts 1, or 0 in a pass that is made because other processes make one.
 
         Of several processes each reads its share of the groups; the scales are those of the whole step.
         """
         taught = [window for window in windows if window.first_new < len(window.student)]
         plain = [window for window in windows if window.first_new == len(window.student)]
         length = comparison.reading.length
-        for group in processes.share(like_lengths(taught, self._pass_tokens, length)):
-            yield comparison.taught, group
-        for group in processes.share(like_lengths([] if comparison.heads.rests else plain, self._pass_tokens)):
-            yield comparison.plain, group
+        for group, counted in self._own(like_lengths(taught, self._pass_tokens, length)):
+            yield comparison.taught, group, counted
+        for group, counted in self._own(like_lengths([] if comparison.heads.rests else plain, self._pass_tokens)):
+            yield comparison.plain, group, counted
+
+    def _own(self, groups: Sequence[list[Window]]) -> list[tuple[list[Window], float]]:
+        """This process' share of the groups; where blocks are spread over processes, as many for each of them."""
+        mine = [(group, 1.0) for group in processes.share(groups)]
+        idle = even_passes(len(mine), len(groups)) if self.settings.shard else 0
+        return mine + [(group, 0.0) for group in list(groups[:1]) * idle]
 
     def _done(
         self, comparison: Comparison, inputs: Tensor, head: Tensor, windows: Sequence[Window]
@@ -184,40 +198,6 @@ class RowsPhase:
         if not comparison.heads.rests:
             losses[comparison.heads.label] = head.detach()
         return losses, sum(len(window.teacher) for window in windows)
-
-
-def fit_mixture(settings: DistillConfig) -> HeadMixture:
-    """The objectives of the closing fit."""
-    mixture = HeadMixture.of(settings.refit_objective or settings.head_objective)
-    return HeadMixture.of("ce") if mixture.rests else mixture
-
-
-def check_objectives(settings: DistillConfig) -> None:
-    """Returns where there are objectives and an anchor of the names that the settings give.
-
-    Raises:
-        ConfigError: there is none of that name, or a sum is not well formed.
-    """
-    InputMixture.of(settings.objective)
-    if settings.first_objective is not None:
-        InputMixture.of(settings.first_objective, "distill.first_objective")
-    heads = HeadMixture.of(settings.head_objective)
-    if settings.refit_objective is not None:
-        HeadMixture.of(settings.refit_objective, "distill.refit_objective")
-    anchors.get(settings.anchor)
-    if settings.windows == "around" and heads.soft_share:
-        # Whole text is read once there, in the new tokenization: the teacher's own pass is not made.
-        raise ConfigError(
-            found=f"distill.head_objective = {settings.head_objective!r} with windows around new tokens",
-            expected="ce or none; chain-rule is for the closing fit there",
-            do="set distill.head_objective to none and distill.refit_objective to what you want of the head",
-        )
-    if settings.windows == "around" and settings.snippet is not None:
-        raise ConfigError(
-            found="distill.snippet and distill.windows = around",
-            expected="one of them: both cut windows around new tokens",
-            do="leave distill.snippet out, or set distill.windows to documents",
-        )
 
 
 def distill(
@@ -295,8 +275,9 @@ def ready(
     longest = max(len(window.teacher) for window in [*windows, *others])
     with (
         sharing(model),
-        checkpointed(model, wanted=chosen.gradient_checkpointing),
         teacher_cache(phase.main, windows, steps, place, own_tokens(chosen, others)) as cache,
+        sharded(model, wanted=chosen.shard),
+        checkpointed(model, wanted=chosen.gradient_checkpointing),
     ):
         phase.prepare(longest, cache)
         yield

@@ -12,7 +12,7 @@ from tokengraft.init import check_methods, initialise
 from tokengraft.model import find_tables, grow, load_model
 from tokengraft.model.stored import refuse_narrower, stored_dtype
 from tokengraft.phases import distill, training_windows
-from tokengraft.phases.rows import check_objectives
+from tokengraft.phases.row_settings import check_objectives
 from tokengraft.phases.starting import choose_methods, gather_ingredients
 from tokengraft.tokenizer import ExtendedTokenizer
 from tokengraft.training.loop import Journal, Outcome

@@ -20,7 +20,7 @@ from tokengraft.init import check_methods
 from tokengraft.model.checks import check_fit, check_model, read_config
 from tokengraft.model.load import pick_device, pick_dtype
 from tokengraft.phases.checks import check_later_phases, check_phases_fit
-from tokengraft.phases.rows import check_objectives
+from tokengraft.phases.row_settings import check_objectives
 from tokengraft.progress import watch
 from tokengraft.stages.places import check_places
 from tokengraft.tokenizer import TokenizerFile, check_choices, family_of, seen_as

@@ -14,7 +14,7 @@ from typing import Any
 from tokengraft.config import RunConfig, as_mappings, build, merged
 from tokengraft.errors import ConfigError
 from tokengraft.init import check_methods
-from tokengraft.phases.rows import check_objectives
+from tokengraft.phases.row_settings import check_objectives
 
 FREE = ("init", "distill", "trained", "seeds")
 """What a variant may set: everything else is shared."""

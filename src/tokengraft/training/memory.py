@@ -15,13 +15,16 @@ HOST = ("can't allocate memory", "not enough memory")
 """What torch's allocator for the host says; it has no error of its own."""
 
 
-def halving(work: Callable[[Sequence[Window]], T], windows: Sequence[Window], said: set[str]) -> list[T]:
+def halving(
+    work: Callable[[Sequence[Window]], T], windows: Sequence[Window], said: set[str], *, whole: bool = False
+) -> list[T]:
     """What `work` gives for the windows: once for all of them, or for halves of them where memory does not suffice.
 
-    `said` holds what was said already: one line, not one a step.
+    `said` holds what was said already: one line, not one a step. `whole` forbids halves: where blocks are spread over
+    processes, one that reads twice as often would wait for the others for ever.
 
     Raises:
-        DeviceError: a single window does not fit.
+        DeviceError: a single window does not fit, or more of them where halves are forbidden.
     """
     try:
         return [work(windows)]
@@ -29,6 +32,12 @@ def halving(work: Callable[[Sequence[Window]], T], windows: Sequence[Window], sa
         if not _is_out_of_memory(error):
             raise
         tokens = sum(len(window.teacher) for window in windows)
+        if whole and len(windows) > 1:
+            raise DeviceError(
+                found=f"not enough memory for a pass of {tokens} base tokens, by blocks that several processes hold",
+                expected="room for every pass as it is: they cannot be halved in one process alone",
+                do=f"set distill.memory_gib, or distill.tokens_per_step below {tokens}",
+            ) from error
         if len(windows) == 1:
             raise DeviceError(
                 found=f"not enough memory for one window of {tokens} base tokens",
