@@ -45,7 +45,8 @@ def main() -> None:
     print("# Starting\n\nMade by `benchmarks/startup.py`.\n")
     print(f"{hardware()['cpu']}, Python {platform.python_version()}; least of {times} fresh processes.")
     print(
-        f"{os.getloadavg()[0]:.0f} processes wanted the {os.cpu_count()} cores meanwhile: above 1 a core, read CPU.\n"
+        f"Load average of the last minute {os.getloadavg()[0]:.0f} on {os.cpu_count()} cores: where the clock is above "
+        "the CPU's time, other work was in the way.\n"
     )
     print("| what | wall, ms | CPU, ms | limit, ms |\n|---|---|---|---|")
     print(f"| `python -c pass` | {1e3 * empty[0]:.0f} | {1e3 * empty[1]:.0f} | |")
