@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from tokengraft.tokenizer.merging import Words, learn_merges
+from tokengraft.tokenizer.merging import CHARACTER, WHOLE, Unruled, Words, learn_merges
 
 
 def reference(words, counts, tokens, size, min_count):
@@ -134,3 +134,73 @@ def test_words_count_what_occurs():
     assert words.total == 11
     assert words.occurrences(5).tolist() == [0, 7, 0, 4, 0]
     assert words.occurrences(5).dtype == np.int64
+
+
+def reference_with_whole(words, counts, tokens, size, least):
+    """Merges as above, and words taken whole where that saves more, all counted anew at each step."""
+    rows = [[list(word), list(word), count] for word, count in zip(words, counts, strict=True)]
+    tokens, made, whole, refused = list(tokens), [], {}, set()
+
+    def spelled(ids):
+        return "".join(tokens[number] for number in ids)
+
+    while len(made) + len(whole) < size:
+        pairs = Counter()
+        for _, now, count in rows:
+            for pair in pairwise(now):
+                pairs[pair] += count
+        ranked = sorted((-count, pair) for pair, count in pairs.items() if count >= 2 and pair not in refused)
+        offers = [
+            (-count * (len(now) - 1), row)
+            for row, (old, now, count) in enumerate(rows)
+            if count >= least and len(now) > 1 and spelled(old) not in [*tokens, *whole]
+        ]
+        if offers and -min(offers)[0] > (-ranked[0][0] if ranked else 0):
+            old, now, _ = rows[min(offers)[1]]
+            whole[spelled(old)] = tuple(old)
+            now.clear()
+            continue
+        if not ranked:
+            break
+        left, right = ranked[0][1]
+        token = tokens[left] + tokens[right]
+        if token in tokens:
+            refused.add((left, right))
+            continue
+        whole.pop(token, None)
+        made.append(token)
+        for row in rows:
+            row[1] = merged(row[1], left, right, len(tokens))
+        tokens.append(token)
+    return made, whole
+
+
+@given(WORDS, st.integers(1, 30), st.integers(2, 4))
+def test_whole_words_and_merges_equal_those_of_the_reference(drawn, size, least):
+    distinct = {tuple(word): count for word, count in drawn}
+    words = Words.of(list(distinct), list(distinct.values()))
+    unruled = Unruled(lambda _: None, least)
+    learned = learn_merges(words, TOKENS, size, unruled=unruled).merges
+    made, whole = reference_with_whole(list(distinct), list(distinct.values()), TOKENS, size, least)
+    assert [merge.token for merge in learned if not merge.pieces] == made
+    assert {merge.token: merge.pieces for merge in learned if merge.kind == WHOLE} == whole
+    assert [merge.id for merge in learned] == list(range(len(TOKENS), len(TOKENS) + len(learned)))
+
+
+def test_a_whole_word_that_a_rule_makes_too_is_one_entry():
+    words = Words.of([[0, 1, 2], *([number, 0, 1, 2] for number in range(3, 12))], [9, *[2] * 9])
+    learned = learn_merges(words, list("abcdefghijkl"), 3, unruled=Unruled(lambda _: None, 3)).merges
+    assert [(merge.token, merge.pieces) for merge in learned] == [("ab", ()), ("abc", ()), ("dabc", ())]
+
+
+def test_a_hidden_character_joins_nothing_before_it_has_an_entry():
+    tokens = [None] * 256 + ["x", "y"]
+    words = Words.of([[256, *"é".encode(), *"é".encode(), 257], [256, *"日".encode()]], [10, 2])
+    learned = learn_merges(words, tokens, 9, min_count=3, unruled=Unruled(byte_tokens=range(256))).merges
+    assert [(merge.token, merge.count, merge.kind) for merge in learned] == [
+        ("é", 20, CHARACTER),
+        ("xé", 10, ""),
+        ("éy", 10, ""),
+        ("xééy", 10, ""),
+    ]
+    assert learned[0].pieces == tuple("é".encode())

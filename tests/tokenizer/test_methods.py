@@ -10,6 +10,7 @@ from tokengraft.tokenizer import TokenizerFile, count_corpus, extend_from_counts
 from tokengraft.tokenizer.candidates import Demand, methods
 from tokengraft.tokenizer.checks import PROMISES
 from tokengraft.tokenizer.merging import Composer
+from tokengraft.tokenizer.tokens import WHOLE
 
 SIZE = 40
 WORDS = ["attention_mask", "hidden", "states", "torch", "Tensor", "query"]
@@ -206,3 +207,43 @@ def test_families_that_take_entries_whole_need_no_steps(make_tokenizer, code, do
     assert extension.new_tokens
     assert all(token.merge is None for token in extension.new_tokens)
     assert all(len(token.pieces) > 1 for token in extension.new_tokens)
+
+
+# Whole pre-tokens, where `ignore_merges` takes an entry without merges
+
+
+LONG = ["alpha_omega zulu yankee alphabet", "alpha_omega zulu", "yankee zulu alpha_omega x"] * 12
+
+
+@pytest.mark.parametrize(("kind", "whole"), [("llama3", True), ("gpt2", False)])
+def test_a_pretoken_is_one_entry_without_steps_only_where_it_is_taken_whole(make_tokenizer, kind, whole):
+    extension = extend_tokenizer(make_tokenizer(kind), LONG, 3, processes=1)
+    noted = [token for token in extension.new_tokens if WHOLE in token.notes]
+    assert bool(noted) == whole
+    for token in noted:
+        assert token.merge is None
+        assert list(token.pieces) == extension.base.encode([token.text])[0]
+        assert extension.encode([token.text]) == [[token.id]]
+        # Inside a longer pre-token nothing makes it.
+        assert token.id not in extension.encode([f"{token.text}qq"])[0]
+    rules = len(extension.file.document["model"]["merges"]) - len(extension.base.document["model"]["merges"])
+    assert rules == len(extension.new_tokens) - len(noted)
+
+
+def test_where_the_corpus_gives_fewer_tokens_than_asked_for_rules_come_before_whole_pretokens(plain):
+    extension = extend_tokenizer(plain, LONG, 500, processes=1)
+    assert extension.shortfall
+    assert all(token.merge for token in extension.new_tokens)
+
+
+def test_a_filter_holds_for_whole_pretokens_too(plain):
+    extension = extend_tokenizer(plain, LONG, 3, processes=1, filters=["pattern:zulu"])
+    assert not any("zulu" in token.text for token in extension.new_tokens)
+    assert any("zulu" in reject.text and "pattern" in reject.reason for reject in extension.rejects)
+
+
+@pytest.mark.parametrize("scorer", ["count", "saved"])
+def test_scorers_and_exposure_go_with_whole_pretokens(plain, scorer):
+    extension = extend_tokenizer(plain, LONG, 3, processes=1, scorer=scorer, min_exposure=5)
+    assert 0 < len(extension.new_tokens) <= 3
+    assert all(token.uses >= 5 for token in extension.new_tokens if not token.intermediate)

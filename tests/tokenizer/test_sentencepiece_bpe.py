@@ -14,6 +14,7 @@ from tokengraft.errors import TokenizerError
 from tokengraft.tokenizer import TokenizerFile, ceiling_of_texts, count_corpus, extend_tokenizer, family_of
 from tokengraft.tokenizer.prune import prune_tokenizer
 from tokengraft.tokenizer.sentencepiece_model import NORMAL, USER_DEFINED, Piece, next_lower, read_pieces
+from tokengraft.tokenizer.tokens import CHARACTER
 
 KINDS = ("sentencepiece", "metaspace")
 TEXTS = st.lists(
@@ -48,7 +49,8 @@ def test_words_encode_alone_as_in_their_text(files, extensions, text):
 
 def test_words_are_cut_where_nothing_merges(files):
     split = family_of(files["sentencepiece"]).splitter()
-    assert split("the cat's  12 é\nno") == ["▁the", "▁cat", "'", "s", "▁▁", "1", "2", "▁", "é", "\n", "no"]
+    assert split("the cat's  12 é\nno") == ["▁the", "▁cat", "'", "s", "▁▁", "1", "2", "▁é", "\n", "no"]
+    assert split("日本語१a\t\tb") == ["▁日本語", "१", "a", "\t", "\t", "b"]
 
 
 def test_the_first_space_is_only_the_texts(files):
@@ -57,18 +59,70 @@ def test_the_first_space_is_only_the_texts(files):
     assert family_of(files["sentencepiece"]).splitter()("the</s>cat") == ["▁the", "▁cat"]
 
 
-def test_new_tokens_join_no_bytes_digits_or_words(files):
-    texts = ["key7 日本 é 42\n\n\n  value7 日本 é 42\n\n\n  "] * 20
+def test_new_tokens_join_no_lone_bytes_digits_or_words(files):
+    texts = ["key7 日本 é 42\n\n\n  value7१ 日本 é 42\n\n\n  "] * 20
     for file in files.values():
         tokens = extend_tokenizer(file, texts, 200, processes=1).new_tokens
         assert tokens
         for token in tokens:
-            assert re.fullmatch("▁*[^▁0-9<>日本é\n]*", token.token)
+            assert re.fullmatch("▁*[^▁0-9<>\n]*", token.token)
+            assert "१" not in token.token or len(token.token) == 1
 
 
-def test_the_ceiling_counts_bytes_one_by_one(files):
-    limit = ceiling_of_texts(family_of(files["sentencepiece"]), ["zzz 日"])
-    assert (limit.tokens, limit.least) == (4 + 1 + 3, 1 + 1 + 3)
+def test_a_character_that_the_base_lacks_gets_one_entry_and_merges_go_on_from_it(files):
+    texts = ["日本 é"] * 20
+    for file in files.values():
+        tokens = {token.token: token for token in extend_tokenizer(file, texts, 200, processes=1).new_tokens}
+        for character in "日本é":
+            number = [file.vocabulary[f"<0x{byte:02X}>"] for byte in character.encode()]
+            assert tokens[character].pieces == tuple(number)
+            assert tokens[character].merge is None
+            assert CHARACTER in tokens[character].notes
+        assert tokens["▁日本"].merge == (tokens["▁日"].id, tokens["本"].id)
+        assert len(tokens["▁日本"].pieces) == 7
+
+
+def test_the_sentencepiece_library_follows_new_characters(files, tmp_path):
+    sentencepiece = pytest.importorskip("sentencepiece", reason="the extra `sentencepiece` is not installed")
+    # A whole model of the library's own, so that nothing of it is made up here.
+    texts = ["the cat sat on the mat", "a dog and a cat sat", "no hat on the mat"] * 20
+    (tmp_path / "text").write_text("\n".join(texts))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "text"), model_prefix=str(tmp_path / "tokenizer"), model_type="bpe", vocab_size=300,
+        byte_fallback=True, character_coverage=1.0, minloglevel=2, normalization_rule_name="identity",
+    )  # fmt: skip
+    data = (tmp_path / "tokenizer.model").read_bytes()
+    tokens = [piece.text for piece in read_pieces(data)]
+    known = {token: number for number, token in enumerate(tokens)}
+    rules = [
+        [token[:cut], token[cut:]]
+        for token in tokens[259:]
+        for cut in range(1, len(token))
+        if token[:cut] in known and token[cut:] in known
+    ]
+    document = copy.deepcopy(files["sentencepiece"].document)
+    document["added_tokens"] = document["added_tokens"][:3]
+    document["model"] |= {"vocab": known, "merges": rules}
+    file = TokenizerFile(document, {}, {}, {"tokenizer.model": data})
+    extension = extend_tokenizer(file, ["日本 é cat 日本é१"] * 20, 40, processes=1)
+    assert sum(CHARACTER in token.notes for token in extension.new_tokens) == 4
+    library = sentencepiece.SentencePieceProcessor(model_proto=extension.file.binaries["tokenizer.model"])
+    for text in ["日本 é cat", "日 本本é本\n日本語", "cat日本é१ १"]:
+        assert library.encode(text) == extension.encode([text])[0]
+        assert library.decode(extension.encode([text])[0]) == text
+
+
+def test_merges_over_lone_bytes_are_refused(files):
+    file = files["sentencepiece"]
+    vocabulary = {**file.document["model"]["vocab"], "<0xE6><0x97>": file.size}
+    merges = [*file.document["model"]["merges"], ["<0xE6>", "<0x97>"]]
+    with pytest.raises(TokenizerError, match="join lone bytes"):
+        family_of(changed(file, model={"vocab": vocabulary, "merges": merges}))
+
+
+def test_the_ceiling_counts_lone_bytes_one_by_one(files):
+    limit = ceiling_of_texts(family_of(files["sentencepiece"]), ["zzz 日\n\n"])
+    assert (limit.tokens, limit.least) == (4 + 1 + 3 + 2, 1 + 1 + 2)
 
 
 def test_counts_are_those_of_the_text(files, code):

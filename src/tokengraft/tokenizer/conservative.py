@@ -23,14 +23,17 @@ _OF_THE_OLD_CLASS = ("auto_map", "backend", "tokenizer_file", "vocab_file", "mer
 
 
 def extended_document(document: Mapping[str, Any], merges: Sequence[Merge], size: int) -> dict[str, Any]:
-    """The document with the merges and their tokens after the old ones; `size` is the base's highest id + 1."""
+    """The document with the merges and their tokens after the old ones; `size` is the base's highest id + 1.
+
+    What has pieces of its own is an entry without a rule.
+    """
     model = document["model"]
     vocabulary = pinned_vocabulary(document, size)
     spellings = {number: token for token, number in vocabulary.items()}
     spellings |= {merge.id: merge.token for merge in merges}
     assert [merge.id for merge in merges] == list(range(size, size + len(merges))), "new ids follow the old ones"
     assert len(spellings) == len(vocabulary) + len(merges), "every new token is new"
-    rules = [(spellings[merge.left], spellings[merge.right]) for merge in merges]
+    rules = [(spellings[merge.left], spellings[merge.right]) for merge in merges if not merge.pieces]
     old = model["merges"]
     written = [" ".join(rule) for rule in rules] if old and isinstance(old[0], str) else [list(rule) for rule in rules]
     vocabulary |= {merge.token: merge.id for merge in merges}

@@ -8,7 +8,7 @@ from jaxtyping import Int
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.merging import Merge, Words, pieces_of
 from tokengraft.tokenizer.spelling import spelling_of
-from tokengraft.tokenizer.tokens import INCOMPLETE, INTERMEDIATE, SUPERWORD, WHITESPACE, NewToken, shown
+from tokengraft.tokenizer.tokens import INCOMPLETE, INTERMEDIATE, WHITESPACE, NewToken, shown
 
 SELDOM = 0.1
 """A token used for itself in less than this share of the places where its pair stood is only a step to longer ones."""
@@ -28,8 +28,6 @@ def _describe_one(
     base: TokenizerFile, merge: Merge, pieces: tuple[int, ...], data: bytes, used: Int[np.ndarray, " size"]
 ) -> NewToken:
     times = int(used[merge.id])
-    # Families with merges take an entry whole only where the split pattern does.
-    over = (SUPERWORD,) if merge.pieces and "merges" in base.document["model"] else ()
     return NewToken(
         id=merge.id,
         token=merge.token,
@@ -39,7 +37,7 @@ def _describe_one(
         count=merge.count,
         saved=times * (len(pieces) - 1),
         score=float(merge.count),
-        notes=(*over, *notes_of(data, times, merge.count)),
+        notes=(*filter(None, [merge.kind]), *notes_of(data, times, merge.count)),
         piece_texts=tuple(shown(base.token_bytes(piece)) for piece in pieces),
     )
 

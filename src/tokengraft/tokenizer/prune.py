@@ -11,6 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tokengraft import atomic
 from tokengraft.errors import ConfigError, CorpusError, TokenizerError
 from tokengraft.tokenizer.ceiling import Ceiling, ceiling
@@ -187,11 +189,15 @@ def _unused(family: Family, words: Words, spared: Words, held: Collection[int]) 
 
 def _learned(family: Family, words: Words, gone: Sequence[Leaf], min_count: int) -> list[Merge]:
     entries = list(family.file.tokens)
+    lone = np.zeros(family.file.size, bool)
+    lone[list(family.byte_tokens)] = True
     for leaf in gone:
         entries[leaf.id] = None
     if not gone:
         return []
-    return learn_merges(words.several_ids(), entries, len(gone), min_count=min_count, join=family.join).merges
+    return learn_merges(
+        words.cut_at(lone).several_ids(), entries, len(gone), min_count=min_count, join=family.join
+    ).merges
 
 
 def _require_some(chosen: Sequence[Leaf], merges: Sequence[Merge], distinct: int) -> None:

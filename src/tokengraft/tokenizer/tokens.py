@@ -9,6 +9,8 @@ WHITESPACE = "whitespace run"
 INTERMEDIATE = "intermediate"
 ADDED = "added token"
 SUPERWORD = "superword"
+WHOLE = "whole pre-token"
+CHARACTER = "character"
 
 
 def shown(data: bytes) -> str:
@@ -46,7 +48,8 @@ class NewToken:
     notes: tuple[str, ...] = ()
     """`incomplete UTF-8`, `whitespace run`, `intermediate` (needed for longer tokens, hardly ever used for itself, so
     that its row matters little), `added token` (found in the text before any merge), `superword` (over several
-    pre-tokens, found by the split pattern)."""
+    pre-tokens, found by the split pattern), `whole pre-token` (found where it is one, and nowhere else), `character`
+    (which the base spells as bytes)."""
     piece_texts: tuple[str, ...] = ()
     """The pieces as text, for display."""
 
@@ -68,7 +71,7 @@ class NewToken:
     @property
     def outside_merges(self) -> bool:
         """Whether the whole tokenizer is needed to find it in a text, and not its model alone."""
-        return ADDED in self.notes or SUPERWORD in self.notes
+        return not {ADDED, SUPERWORD, WHOLE}.isdisjoint(self.notes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; bytes in hexadecimal."""

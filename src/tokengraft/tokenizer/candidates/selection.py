@@ -137,7 +137,7 @@ class _Pool:
         """Takes a leaf away, and gives those of its parts that are leaves now."""
         del self._merges[merge.id], self._users[merge.id]
         for uses in filter(None, (self._domain, self._reference)):
-            np.add.at(uses.of, [merge.left, merge.right], uses.of[merge.id])
+            np.add.at(uses.of, list(merge.pieces or (merge.left, merge.right)), uses.of[merge.id])
         self._use(merge, -1)
         yield from {part for part in (merge.left, merge.right) if self._users.get(part) == 0}
 

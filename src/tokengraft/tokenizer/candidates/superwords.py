@@ -28,7 +28,7 @@ from tokengraft.tokenizer.pretokens import Splitter, splitter_of
 from tokengraft.tokenizer.spelling import spell
 from tokengraft.tokenizer.split_guards import Guards
 from tokengraft.tokenizer.superword_pattern import with_superwords
-from tokengraft.tokenizer.tokens import Reject
+from tokengraft.tokenizer.tokens import SUPERWORD, Reject
 
 REBUILT = ("qwen2",)
 """Model types whose tokenizer class in transformers builds its own pre-tokenizer, whatever the file says; where no
@@ -66,16 +66,14 @@ class SuperwordBPE(ByteLevelBPE):
 
     def extended(self, merges: Sequence[Merge]) -> TokenizerFile:
         """The tokenizer with ordinary merges appended, and superwords in its vocabulary and its pattern."""
-        ordinary = [merge for merge in merges if not merge.pieces]
-        superwords = [merge for merge in merges if merge.pieces]
-        document = extended_document(self.file.document, ordinary, self.file.size)
+        superwords = [merge for merge in merges if merge.kind == SUPERWORD]
+        document = extended_document(self.file.document, merges, self.file.size)
         if superwords:
             document = self._with_superwords(document, superwords)
         return self.file.replaced(document, portable_config(self.file.config))
 
     def _with_superwords(self, document: dict[str, Any], superwords: Sequence[Merge]) -> dict[str, Any]:
         model = document["model"]
-        vocabulary = model["vocab"] | {merge.token: merge.id for merge in superwords}
         texts = [self.file.entry_bytes(merge.token).decode("utf-8") for merge in superwords]
         guards = {text: guard for text in texts if (guard := self.guard(self.pretokens(text))) is not None}
         assert len(guards) == len(superwords), "every superword has a guard"
@@ -87,7 +85,7 @@ class SuperwordBPE(ByteLevelBPE):
         return {
             **document,
             "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps},
-            "model": {**model, "vocab": vocabulary, "ignore_merges": True},
+            "model": {**model, "ignore_merges": True},
         }
 
     @cached_property
@@ -228,5 +226,5 @@ def _across(family: SuperwordBPE, lines: Lines, demand: Demand, known: set[str])
                 for ids in family.encode_entries([spell(part.encode()) for part in parts[merge.id]])
                 for piece in ids
             ]
-            made.append(Merge(pieces[0], pieces[-1], 0, entry, merge.count, tuple(pieces)))
+            made.append(Merge(pieces[0], pieces[-1], 0, entry, merge.count, tuple(pieces), SUPERWORD))
     return made, rejects[:50]

@@ -37,6 +37,16 @@ class Family(Protocol):
         """Whether an entry is reached by a chain of merges; elsewhere it is taken whole, and needs no steps to it."""
         ...
 
+    @property
+    def whole(self) -> bool:
+        """Whether a pre-token that is an entry is taken whole, although others are reached by chains of merges."""
+        ...
+
+    @property
+    def byte_tokens(self) -> Sequence[int]:
+        """Ids of the 256 bytes, where a character that has no entry is spelled with them and may get one; or none."""
+        ...
+
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make."""
         ...

@@ -22,15 +22,21 @@ NAME = "byte-level BPE"
 class ByteLevelBPE:
     """A byte-level BPE tokenizer that can be extended.
 
-    With `ignore_merges` (Llama-3, Mistral-Nemo) a pre-token that is an entry is taken whole. New tokens still need
-    their merges, for they occur inside longer pre-tokens too; taken whole, a new token has the same pieces, because BPE
-    encodes a run of tokens alone as it does in a word.
+    With `ignore_merges` (Llama-3, Mistral-Nemo) a pre-token that is an entry is taken whole. A new token that merges
+    make has the same pieces when it is taken whole, because BPE encodes a run of tokens alone as it does in a word. And
+    an entry without merges stands for the base's encoding of that pre-token, wherever it is one.
     """
 
     file: TokenizerFile
     name: str = NAME
     proved: bool = True
     chained: bool = True
+    byte_tokens: tuple[int, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether a pre-token that is an entry is taken whole: `ignore_merges`."""
+        return bool(self.file.document["model"].get("ignore_merges"))
 
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make."""

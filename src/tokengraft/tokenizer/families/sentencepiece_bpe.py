@@ -2,8 +2,12 @@
 
 No pattern splits the text: the merges run over whole stretches, so the extension is conservative as it stands. What is
 counted are words cut at pairs of characters that no old rule joins, and no new one may: before a space that follows
-something else, around digits that the base keeps single, around characters that it spells as bytes. Whether two
-neighbours are cut is told by these two alone, so a text encodes as its words do one by one, before and after.
+something else, around digits that the base keeps single, around characters of one byte that it spells as that byte.
+Whether two neighbours are cut is told by these two alone, so a text encodes as its words do one by one, before and
+after.
+
+A character that the base spells as several bytes may get an entry. It stands for those bytes wherever it occurs, for no
+rule joins a byte to anything; and as no old rule knows it, rules that do come after all old ones.
 """
 
 import re
@@ -11,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 from tokenizers import Tokenizer
 
 from tokengraft.tokenizer.conservative import extended_document, portable_config
@@ -38,6 +41,12 @@ class SentencePieceBPE:
     name: str = NAME
     proved: bool = True
     chained: bool = True
+    whole: bool = False
+
+    @cached_property
+    def byte_tokens(self) -> tuple[int, ...]:
+        """Ids of the 256 bytes."""
+        return tuple(self.file.vocabulary[token] for token in BYTE_TOKENS)
 
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make."""
@@ -59,11 +68,8 @@ class SentencePieceBPE:
         return splitter_with(self.file, first, later)
 
     def words(self, counts: Mapping[str, int]) -> Words:
-        """Words with their counts, encoded by the model alone; each byte token is a word of its own."""
-        words = encoded_words(model_alone(self.file), counts)
-        alone = np.zeros(self.file.size, bool)
-        alone[[self.file.vocabulary[token] for token in BYTE_TOKENS]] = True
-        return words.cut_at(alone)
+        """Words with their counts, encoded by the model alone."""
+        return encoded_words(model_alone(self.file), counts)
 
     def encode_entries(self, entries: Sequence[str]) -> list[list[int]]:
         """Ids of entries, by the merges alone."""
@@ -81,12 +87,18 @@ class SentencePieceBPE:
 
     @cached_property
     def _word_pattern(self) -> "re.Pattern[str]":
-        """Spaces with what follows, or a run of characters that can merge, or one that cannot."""
+        """Spaces with what follows, or a run of characters that can merge, or one that cannot.
+
+        Alone stay decimals that no merge joins, and those of one byte that have no entry, such as the end of a line: an
+        entry would save nothing there, and a model knows the byte.
+        """
         joined = {character for pair in merge_pairs(self.file.document) for character in "".join(pair)}
         alphabet = {entry for entry in self.file.vocabulary if len(entry) == 1} - {SPACE}
         single = {character for character in alphabet - joined if character.isdecimal()}
-        inside = f"[{''.join(map(re.escape, sorted(alphabet - single)))}]" if alphabet - single else r"(?!)"
-        return re.compile(f"{SPACE}+{inside}*|{inside}+|.", re.DOTALL)
+        inside = f"[{''.join(map(re.escape, sorted(alphabet - single)))}]|" if alphabet - single else ""
+        alone = "".join(map(re.escape, [SPACE, *sorted(single)]))
+        run = rf"(?:{inside}[^\x00-\x7f\d{alone}])"
+        return re.compile(f"{SPACE}+{run}*|{run}+|.", re.DOTALL)
 
 
 @families.register(NAME)
@@ -112,6 +124,10 @@ def _faults(file: TokenizerFile) -> Iterator[str]:
     crossing = [pair for pair in merge_pairs(file.document) if pair[1][0] == SPACE != pair[0][-1]]
     if crossing:
         yield f"{len(crossing)} of its merges, such as {crossing[0]}, run over the start of a word, so it has no words"
+    spelled = set(BYTE_TOKENS)
+    joining = [pair for pair in merge_pairs(file.document) if not spelled.isdisjoint((*pair, "".join(pair)))]
+    if joining:
+        yield f"{len(joining)} of its merges, such as {joining[0]}, join lone bytes, which stand for no character"
     steps = [step["type"] for step in components(file.document.get("decoder"))]
     if "Fuse" not in steps or "ByteFallback" not in steps[: steps.index("Fuse")] or "Metaspace" in steps:
         yield f"its decoder ({', '.join(steps) or 'none'}) does not join tokens before it strips spaces"

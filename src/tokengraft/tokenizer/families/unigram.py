@@ -42,6 +42,8 @@ class Unigram:
     name: str = NAME
     proved: bool = False
     chained: bool = False
+    whole: bool = False
+    byte_tokens: tuple[int, ...] = ()
 
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make."""

@@ -34,6 +34,8 @@ class WordPiece:
     name: str = NAME
     proved: bool = False
     chained: bool = False
+    whole: bool = False
+    byte_tokens: tuple[int, ...] = ()
 
     def join(self, left: str, right: str) -> str:
         """The entry that two neighbours make: the right one is inside a word, and loses its mark."""

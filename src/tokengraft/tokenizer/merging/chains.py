@@ -13,6 +13,9 @@ NONE = -1
 GONE = -1
 """Symbol of a place that a merge has swallowed."""
 
+HIDDEN = 1 << 30
+"""Symbols from here on join nothing: a character that has no id of its own, as this and its code point."""
+
 Places = Int[np.ndarray, " places"]
 Standing = Int[np.ndarray, " standing"]
 Ids = Int[np.ndarray, " pairs"]
@@ -40,6 +43,16 @@ class Pairs:
     places: Int[np.ndarray, " pairs"]
     weights: Int[np.ndarray, " pairs"]
 
+    @classmethod
+    def none(cls) -> "Pairs":
+        """No pair at all."""
+        return cls(*(np.zeros(0, np.int64) for _ in range(3)))
+
+    def open(self) -> "Pairs":
+        """Those of which no side is hidden."""
+        keep = (self.keys >> 32 < HIDDEN) & (self.keys & 0xFFFFFFFF < HIDDEN)
+        return self if keep.all() else Pairs(self.keys[keep], self.places[keep], self.weights[keep])
+
 
 class Chains:
     """All words at once: `symbols[i]` is the id at place i, `following[i]` and `preceding[i]` its neighbours."""
@@ -53,11 +66,38 @@ class Chains:
         self.preceding = np.arange(-1, len(words.ids) - 1)
         self.preceding[starts] = NONE
         self.weights = np.repeat(words.counts, words.lengths)
+        self._any_hidden = bool((words.ids >= HIDDEN).any())
 
     def pairs(self) -> Pairs:
-        """Every pair of neighbours."""
-        left = np.flatnonzero(self.following != NONE)
-        return Pairs(pair_key(self.symbols[left], self.symbols[self.following[left]]), left, self.weights[left])
+        """Every pair of neighbours that can join."""
+        return self._pairs_of(np.flatnonzero(self.following != NONE))
+
+    def _pairs_of(self, left: Places) -> Pairs:
+        """The pairs that begin at these places."""
+        pairs = Pairs(pair_key(self.symbols[left], self.symbols[self.following[left]]), left, self.weights[left])
+        return pairs.open() if self._any_hidden else pairs
+
+    def standing(self, start: int, end: int) -> Places:
+        """The places of [start, end) that no merge has swallowed."""
+        return start + np.flatnonzero(self.symbols[start:end] != GONE)
+
+    def remove(self, places: Places) -> Pairs:
+        """The pairs of a word that stands at `places`, which is taken out."""
+        broken = self._pairs_of(places[:-1])
+        self.symbols[places] = GONE
+        self.following[places] = self.preceding[places] = NONE
+        return broken
+
+    def reveal(self, places: Places, new: int) -> Pairs:
+        """The pairs that come to be where the hidden symbol at `places`, in ascending order, becomes `new`."""
+        self.symbols[places] = new
+        before = self.preceding[places]
+        before = before[before != NONE]
+        right = self._pairs_of(places[self.following[places] != NONE])
+        # A pair of two new symbols begins at a place of its own already.
+        left = self._pairs_of(before[self.symbols[before] != new])
+        parts = zip((left.keys, left.places, left.weights), (right.keys, right.places, right.weights), strict=True)
+        return Pairs(*map(np.concatenate, parts))
 
     def occurrences(self, places: Places, left: int, right: int) -> Standing:
         """Those of `places`, in ascending order, at which `left right` still stands and is merged, from the left."""
@@ -96,4 +136,5 @@ class Chains:
         self.following[closers] = after
         self.preceding[after] = closers
         made = np.concatenate([pair_key(self.symbols[before], new), pair_key(new, self.symbols[after])])
-        return Pairs(broken, kept, weights), Pairs(made, kept, weights)
+        pairs = Pairs(made, kept, weights)
+        return Pairs(broken, kept, weights), pairs.open() if self._any_hidden else pairs

@@ -61,16 +61,25 @@ class PairTable:
                 if self._counts[key] < self._min_count:
                     del self._counts[key], self._places[key]
 
+    def best(self) -> int:
+        """Count of the most frequent pair; 0 where there is none."""
+        while self._heap:
+            promised, key = self._heap[0]
+            count = self._counts.get(key)
+            if count is None:
+                heapq.heappop(self._heap)
+            elif count == -promised:
+                return count
+            else:
+                heapq.heapreplace(self._heap, (-count, key))
+        return 0
+
     def pop(self) -> tuple[int, int, Places] | None:
         """(key, count, places) of the most frequent pair, of equals the smallest ids; it leaves. None: no pair."""
-        while self._heap:
-            promised, key = heapq.heappop(self._heap)
-            count = self._counts.get(key)
-            if count == -promised:
-                return key, self._counts.pop(key), self._places.pop(key)
-            if count is not None:
-                heapq.heappush(self._heap, (-count, key))
-        return None
+        if not self.best():
+            return None
+        key = heapq.heappop(self._heap)[1]
+        return key, self._counts.pop(key), self._places.pop(key)
 
     def __len__(self) -> int:
         return len(self._counts)
