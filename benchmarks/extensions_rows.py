@@ -92,7 +92,7 @@ def measure(data, tokenizer, corpus, size, method):
         began = time.process_time()
         extended = made(found, data, tokenizer, corpus, size, method)
     except TokengraftError as error:
-        reason = error.found.removeprefix(f"{base_of(data, tokenizer).name}, ")
+        reason = error.found.partition(f"{tokenizer}, ")[2] or error.found
         return {**row, "refused": reason}
     seconds = time.process_time() - began + (0 if method == TRAINER else found.seconds)
     lengths, decoded, most = before(data, tokenizer, corpus)

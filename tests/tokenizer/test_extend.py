@@ -275,3 +275,15 @@ def test_a_base_without_merges_can_be_extended(code):
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     assert len(extend_tokenizer(tokenizer, code, 20, processes=1).new_tokens) == 20
+
+
+def test_the_record_says_what_an_intermediate_token_is_a_step_to(base, tmp_path):
+    extension = extend_tokenizer(base, ["zzyzxq zzyzxq zzyzxq wvut wvut"] * 5, 8, processes=1)
+    assert extension.steps
+    extension.save(tmp_path)
+    written = json.loads((tmp_path / "tokengraft.json").read_text())["new_tokens"]
+    assert {entry["id"]: entry["step_to"] for entry in written if entry["step_to"] is not None} == extension.steps
+    tokens = {token.id: token for token in extension.new_tokens}
+    for number, end in extension.steps.items():
+        assert tokens[number].intermediate
+        assert number in tokens[end].merge

@@ -57,12 +57,13 @@ def test_ids_are_the_same_after_loading_and_saving_there(other_python, shared_da
     with gzip.open(shared_data / "corpora" / "verilog.jsonl.gz", "rt", encoding="utf-8") as file:
         verilog = [json.loads(line)["text"] for _, line in zip(range(50), file, strict=False)]
     with gzip.open(shared_data / "corpora" / "hindi.jsonl.gz", "rt", encoding="utf-8") as file:
-        hindi = [json.loads(line)["text"] for _, line in zip(range(20), file, strict=False)]
+        hindi = [json.loads(line)["text"] for _, line in zip(range(60), file, strict=False)]
     base = TokenizerFile.load(shared_data / "tokenizers" / name)
-    extension = extend_tokenizer(base, verilog[:40], 200, processes=1)
+    # Hindi brings whole pre-tokens to mistral-nemo and missing characters to llama2.
+    extension = extend_tokenizer(base, [*verilog[:40], *hindi[:40]], 400, processes=1)
     extension.save(tmp_path)
     special = [token["content"] for token in base.added_tokens if token.get("special")][:20]
-    texts = [*verilog[40:], *hindi, f"a {special[0]} b" if special else "a b", " leading", "trailing  ", "\n\n"]
+    texts = [*verilog[40:], *hindi[40:], f"a {special[0]} b" if special else "a b", " leading", "trailing  ", "\n\n"]
     found = asked_of(other_python, tmp_path, texts, special)
     ours = extension.encode(texts)
     assert found["first"] == ours

@@ -4,7 +4,10 @@ import gzip
 import json
 import warnings
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tokengraft.tokenizer import check_extension, extend_tokenizer, fertility, require
 from tokengraft.tokenizer.text_promises import GUARD, TEXT_PROMISES
@@ -44,6 +47,23 @@ def test_the_file_keeps_its_promises_and_texts_are_measured(extended, shared_dat
     require(results)
     for result in results:
         assert result.outcome == ("measured" if result.name in {*TEXT_PROMISES, GUARD} else "passed")
+
+
+@given(data=st.data())
+def test_what_holds_for_any_text(extended, data):
+    some = [token.text for token in extended.new_tokens[::7]]
+    parts = st.sampled_from([*some, " ", "\n\t", "always", "é", "क्ष", "e\u0301", "##s", "▁"]) | st.text(max_size=6)
+    text = "".join(data.draw(st.lists(parts, max_size=12)))
+    before, after = extended.base.encode([text])[0], extended.encode([text])[0]
+    assert extended.decode(after) == extended.base.decode(before)
+    assert max(after, default=0) >= extended.base_size or after == before
+    # What the new tokens stand for spells the same text, whichever way it is cut.
+    pieces = extended.decomposition.flatten(np.asarray(after, np.int64)).tolist()
+    assert spelled(extended.base, pieces) == spelled(extended.base, before)
+
+
+def spelled(file, ids):
+    return b"".join(map(file.token_bytes, ids))
 
 
 def test_held_out_text_is_shorter(extended, domain):

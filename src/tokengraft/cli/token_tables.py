@@ -11,7 +11,6 @@ from rich.table import Table
 
 from tokengraft.tokenizer import ExtendedTokenizer
 from tokengraft.tokenizer.material import Gain, Material
-from tokengraft.tokenizer.tokens import steps
 
 OUTCOMES = {"passed": "green", "measured": "yellow", "failed": "red"}
 
@@ -60,7 +59,7 @@ def as_json(extension: ExtendedTokenizer, measured: Mapping[str, Gain]) -> str:
             "saved": _saved(extension),
             "measured": {name: gain.to_dict() for name, gain in measured.items()},
             "checks": [check.to_dict() for check in extension.checks],
-            "tokens": list(_described(extension)),
+            "tokens": list(extension.described()),
             "rejects": [reject.to_dict() for reject in extension.rejects],
         },
         ensure_ascii=False,
@@ -70,15 +69,8 @@ def as_json(extension: ExtendedTokenizer, measured: Mapping[str, Gain]) -> str:
 
 def candidates(extension: ExtendedTokenizer) -> Iterator[dict[str, Any]]:
     """New tokens and rejects, one value each."""
-    yield from (token.to_dict() for token in extension.new_tokens)
+    yield from extension.described()
     yield from (reject.to_dict() for reject in extension.rejects)
-
-
-def _described(extension: ExtendedTokenizer) -> Iterator[dict[str, Any]]:
-    """Each token with its uses, and what an intermediate one is a step to."""
-    ends = steps(extension.new_tokens)
-    for token in extension.new_tokens:
-        yield {**token.to_dict(), "uses": token.uses, "step_to": ends[token.id].id if token.id in ends else None}
 
 
 def _saved(extension: ExtendedTokenizer) -> float:
@@ -91,11 +83,12 @@ def _tokens(extension: ExtendedTokenizer, shown: Sequence[Any]) -> Table:
     table = Table(title=title, title_justify="left")
     for name in ("id", "token", "pieces", "count", "uses", "saved", "notes"):
         table.add_column(name, justify="right" if name in {"id", "count", "uses", "saved"} else "left")
-    ends = steps(extension.new_tokens)
+    texts = {token.id: token.text for token in extension.new_tokens}
     for token in shown:
         pieces = "|".join(map(_visible, token.piece_texts))
         numbers = (str(number) for number in (token.count, token.uses, token.saved))
-        step = f" (to {_visible(ends[token.id].text)})" if token.id in ends else ""
+        end = extension.steps.get(token.id)
+        step = "" if end is None else f" (to {_visible(texts[end])})"
         table.add_row(str(token.id), _visible(token.text), pieces, *numbers, f"{', '.join(token.notes)}{step}")
     return table
 

@@ -80,5 +80,5 @@ def _texts(documents: Iterable[Document]) -> list[str]:
 
 
 def _candidates(extension: ExtendedTokenizer) -> Iterator[dict[str, Any]]:
-    yield from (token.to_dict() for token in extension.new_tokens)
+    yield from extension.described()
     yield from (reject.to_dict() for reject in extension.rejects)

@@ -1,7 +1,7 @@
 """A base tokenizer with its new tokens, as one value that can be saved and loaded."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from tokengraft.tokenizer.ceiling import Ceiling
 from tokengraft.tokenizer.decomposition import Decomposition
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.promises import CheckResult
-from tokengraft.tokenizer.tokens import NewToken, Reject
+from tokengraft.tokenizer.tokens import NewToken, Reject, steps
 
 NO_MORE = "the corpus holds no further pair that occurs often enough"
 """Why fewer tokens came than were asked for, mostly."""
@@ -75,6 +75,19 @@ class ExtendedTokenizer:
         """D(t): the base ids of every id."""
         return Decomposition.from_pieces(self.base_size, [token.pieces for token in self.new_tokens])
 
+    @cached_property
+    def steps(self) -> dict[int, int]:
+        """For each intermediate token, by id, the id of the token that it is a step to.
+
+        Hardly any text reads these rows, so they may keep the start that the initialiser gives them.
+        """
+        return {number: token.id for number, token in steps(self.new_tokens).items()}
+
+    def described(self) -> Iterator[dict[str, Any]]:
+        """Each new token as plain values, with its uses, and what an intermediate one is a step to."""
+        for token in self.new_tokens:
+            yield {**token.to_dict(), "uses": token.uses, "step_to": self.steps.get(token.id)}
+
     def save(self, folder: str | Path) -> None:
         """Writes a folder that `AutoTokenizer`, `tokenizers` and `ExtendedTokenizer.load` read.
 
@@ -96,7 +109,7 @@ class ExtendedTokenizer:
             "base_sha256": self.base.fingerprint,
             "sha256": self.file.fingerprint,
             "ceiling": {"tokens": self.ceiling.tokens, "least": self.ceiling.least},
-            "new_tokens": [token.to_dict() for token in self.new_tokens],
+            "new_tokens": list(self.described()),
             "rejects": [reject.to_dict() for reject in self.rejects],
             "checks": [check.to_dict() for check in self.checks],
         }
