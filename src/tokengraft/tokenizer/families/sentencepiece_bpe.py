@@ -11,9 +11,10 @@ rule joins a byte to anything; and as no old rule knows it, rules that do come a
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from tokenizers import Tokenizer
 
@@ -95,10 +96,15 @@ class SentencePieceBPE:
         joined = {character for pair in merge_pairs(self.file.document) for character in "".join(pair)}
         alphabet = {entry for entry in self.file.vocabulary if len(entry) == 1} - {SPACE}
         single = {character for character in alphabet - joined if character.isdecimal()}
-        inside = f"[{''.join(map(re.escape, sorted(alphabet - single)))}]|" if alphabet - single else ""
-        alone = "".join(map(re.escape, [SPACE, *sorted(single)]))
-        run = rf"(?:{inside}[^\x00-\x7f\d{alone}])"
+        alone = {SPACE, *single, *(_without_entry() - alphabet)}
+        run = f"[^{''.join(map(re.escape, sorted(alone)))}]"
         return re.compile(f"{SPACE}+{run}*|{run}+|.", re.DOTALL)
+
+
+@lru_cache(maxsize=1)
+def _without_entry() -> frozenset[str]:
+    """What stays alone where it has no entry: characters of one byte, and decimals."""
+    return frozenset(map(chr, range(0x80))) | frozenset(filter(str.isdecimal, map(chr, range(sys.maxunicode))))
 
 
 @families.register(NAME)
