@@ -23,7 +23,7 @@ sys.path.append(sys.path.pop(0))
 
 from extensions_rows import TRAINER, measure, method_names
 from extensions_speed import speed
-from extensions_tables import tables
+from extensions_tables import OWN, tables
 
 from tokengraft.artifacts import hardware
 
@@ -71,12 +71,20 @@ def measured(chosen):
             continue
         if chosen.seconds is not None and time.monotonic() - began > chosen.seconds:
             break
-        rows[key] = measure(chosen.data, *key)
+        rows[key] = exhausted(rows, key) or measure(chosen.data, *key)
         print(f"{place + 1} of {len(wanted)}", *rows[key].values(), file=sys.stderr, flush=True)
         if chosen.rows:
             with chosen.rows.open("a") as file:
                 file.write(json.dumps(rows[key]) + "\n")
     return [rows[key] for key in sorted(filter(rows.__contains__, wanted), key=order)]
+
+
+def exhausted(rows, key):
+    """The row of a smaller size for which `continued-bpe` found fewer tokens than asked: it finds those for any more."""
+    *where, size, method = key
+    smaller = [row for row in rows.values() if (row["tokenizer"], row["corpus"], row["method"]) == (*where, method)]
+    found = [row for row in smaller if row.get("added", row["asked"]) < row["asked"] < size and method == OWN]
+    return {**found[0], "asked": size} if found else None
 
 
 def order(key):
