@@ -80,7 +80,7 @@ def measured(chosen):
 
 
 def exhausted(rows, key):
-    """The row of a smaller size for which `continued-bpe` found fewer tokens than asked: it finds those for any more."""
+    """The row of a smaller size for which `continued-bpe` found fewer tokens than asked: it finds those for larger."""
     *where, size, method = key
     smaller = [row for row in rows.values() if (row["tokenizer"], row["corpus"], row["method"]) == (*where, method)]
     found = [row for row in smaller if row.get("added", row["asked"]) < row["asked"] < size and method == OWN]
