@@ -151,12 +151,12 @@ def reference_with_whole(words, counts, tokens, size, least):
                 pairs[pair] += count
         ranked = sorted((-count, pair) for pair, count in pairs.items() if count >= 2 and pair not in refused)
         offers = [
-            (-count * (len(now) - 1), row)
+            (-count * (len(now) - 1), tuple(old), row)
             for row, (old, now, count) in enumerate(rows)
             if count >= least and len(now) > 1 and spelled(old) not in [*tokens, *whole]
         ]
         if offers and -min(offers)[0] > (-ranked[0][0] if ranked else 0):
-            old, now, _ = rows[min(offers)[1]]
+            old, now, _ = rows[min(offers)[-1]]
             whole[spelled(old)] = tuple(old)
             now.clear()
             continue
@@ -204,3 +204,14 @@ def test_a_hidden_character_joins_nothing_before_it_has_an_entry():
         ("xééy", 10, ""),
     ]
     assert learned[0].pieces == tuple("é".encode())
+
+
+@given(WORDS, st.integers(1, 12))
+def test_the_order_in_which_words_were_counted_makes_no_difference(drawn, size):
+    distinct = sorted({tuple(word): count for word, count in drawn}.items())
+    made = [
+        learn_merges(Words.of(*zip(*rows, strict=True)), TOKENS, size, unruled=Unruled(lambda _: None)).merges
+        for rows in (distinct, distinct[::-1])
+        if rows
+    ]
+    assert made[:1] == made[1:]

@@ -59,25 +59,44 @@ class WholeWords:
         # A word only gets shorter, so an entry of the heap may promise too much but never too little.
         self._heap = list(zip((-saved[rows]).tolist(), rows.tolist(), strict=True))
         heapq.heapify(self._heap)
+        self._level, self._equals = 0, list[tuple[tuple[int, ...], int]]()
+        """What the best save, and all words that save that: of equals the smallest ids are taken, whatever the order in
+        which the words were counted."""
 
     def best(self) -> int:
-        """Tokens that the best would save now; of equals it is the earlier word."""
-        while self._heap:
-            promised, row = self._heap[0]
-            saved = int(self._words.counts[row]) * (len(self._live(row)) - 1)
-            if saved == -promised:
+        """Tokens that the best would save now."""
+        while self._equals or self._heap:
+            if not self._equals:
+                self._next_level()
+            elif (saved := self._saved(self._equals[0][1])) == self._level:
                 return saved
-            if saved:
-                heapq.heapreplace(self._heap, (-saved, row))
             else:
-                heapq.heappop(self._heap)
+                self._put_back(saved, heapq.heappop(self._equals)[1])
         return 0
+
+    def _next_level(self) -> None:
+        self._level = -self._heap[0][0]
+        while self._heap and self._heap[0][0] == -self._level:
+            row = heapq.heappop(self._heap)[1]
+            if (saved := self._saved(row)) == self._level:
+                heapq.heappush(self._equals, (self._pieces(row), row))
+            else:
+                self._put_back(saved, row)
+
+    def _put_back(self, saved: int, row: int) -> None:
+        if saved:
+            heapq.heappush(self._heap, (-saved, row))
 
     def pop(self) -> Offer:
         """The word that saves most, with its base ids."""
-        row = heapq.heappop(self._heap)[1]
-        pieces = tuple(self._words.ids[self._starts[row] : self._ends[row]].tolist())
+        pieces, row = heapq.heappop(self._equals)
         return Offer(self._spell(pieces), pieces, int(self._words.counts[row]), row)
+
+    def _pieces(self, row: int) -> tuple[int, ...]:
+        return tuple(self._words.ids[self._starts[row] : self._ends[row]].tolist())
+
+    def _saved(self, row: int) -> int:
+        return int(self._words.counts[row]) * max(0, len(self._live(row)) - 1)
 
     def take(self, offer: Offer, number: int) -> tuple[Pairs, Pairs]:  # noqa: ARG002 (nothing stands beside it)
         """The word's pairs are broken, and it joins nothing more."""
