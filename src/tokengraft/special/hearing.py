@@ -74,14 +74,14 @@ def listen(model: Any, base_size: int, seed: int, parts: int = 3) -> list[Hearin
     generator = torch.Generator().manual_seed(seed)
     width, count = min(WIDTH, context_length(model)), ROWS * parts
     begins = torch.randint(base_size, (count, 1), generator=generator)
-    written = _written(model, begins, width, base_size, generator).split(ROWS)
+    own = written(model, begins, width, base_size, generator).split(ROWS)
     drawn = torch.randint(base_size, (count, width), generator=generator).split(ROWS)
-    return [_hearing(model, *texts, base_size, generator) for texts in zip(written, drawn, strict=True)]
+    return [_hearing(model, *texts, base_size, generator) for texts in zip(own, drawn, strict=True)]
 
 
-def _hearing(model: Any, written: Tensor, drawn: Tensor, base_size: int, generator: torch.Generator) -> Hearing:
+def _hearing(model: Any, own_text: Tensor, drawn: Tensor, base_size: int, generator: torch.Generator) -> Hearing:
     alone = torch.randperm(base_size, generator=generator)[:SINGLES, None]
-    own, other, single = (_heard(model, ids, base_size) for ids in (written, drawn, alone))
+    own, other, single = (_heard(model, ids, base_size) for ids in (own_text, drawn, alone))
     mark = torch.zeros(len(own[0]) + len(other[0]) + len(single[0]))
     mark[: len(own[0])] = 1
     hidden, total = (torch.cat([own[part], other[part], single[part]]) for part in (0, 1))
@@ -103,7 +103,8 @@ def quiet_direction(hearing: Hearing) -> Float[Tensor, " d"]:
     return (direction / mean).float() if mean > 0 else torch.zeros_like(direction).float()
 
 
-def _written(
+@torch.no_grad()
+def written(
     model: Any, begins: Int[Tensor, "rows 1"], width: int, base_size: int, generator: torch.Generator
 ) -> Int[Tensor, "rows width"]:
     """Texts drawn from the model's own distribution, token by token."""

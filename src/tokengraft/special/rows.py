@@ -1,7 +1,7 @@
 """The new rows of both tables: where they start, how much of the probability they take, and pad's silence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -67,6 +67,15 @@ def make_rows(
     quieted = _lower(heads, biases, direction, (hearing, other), silent, share)
     _silence(heads, biases, direction, _depth(direction, hearing, other) if silent else 0.0, silent)
     return Rows(NewRows(inputs, heads, biases, tied=tables.tied), direction, tuple(starts), tuple(quieted), silent)
+
+
+def quieted_again(made: Rows, new: NewRows, hearings: Sequence[Hearing], share: float) -> Rows:
+    """The rows `new` in the place of those made; where tied tables have made them louder they are lowered again."""
+    heads, biases = new.head.detach().clone(), None if new.bias is None else new.bias.detach().clone()
+    amounts = _lower(heads, biases, made.direction, hearings, made.silent, share)
+    inputs = heads if new.tied else new.inputs
+    more = tuple(old + amount for old, amount in zip(made.quieted, amounts, strict=True))
+    return replace(made, new=NewRows(inputs, heads, biases, tied=new.tied), quieted=more)
 
 
 @dataclass(frozen=True)
