@@ -1,15 +1,13 @@
 """What the model's head hears, and a direction in which a row is heard nowhere.
 
 A head without a bias gives no row a fixed logit, and so no row probability 0 by itself. But the hidden states of a
-language model lie on one side of some hyperplane through 0: with v its normal, h·v > 0 for every h, a row −K v has a
-logit that is as low as K is large. v is fitted (squared hinge, a support vector machine without its slack) on text that
-the model wrote, on random ids and on single ones; what it does is measured on other such text. Text that people wrote
-has rarer states than these, some of them on the wrong side, and there a row −K v is the louder the larger K is: so K is
-chosen as if every state lay nearer to the hyperplane than it does.
+language model lie on one side of some hyperplane through 0, next to all of them: with v its normal, h·v > 0, and along
+v a row is lowered by as many nats as it is moved. v is fitted (squared hinge, a support vector machine without its
+slack) on text that the model wrote, on random ids and on single ones; what it does is measured on other such text.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,9 +32,6 @@ BATCH = 4
 WEIGHT = 1e-3
 """Of the ridge beside the hinge."""
 
-UNDERFLOW = 110.0
-"""Nats below which a probability is 0 in float32, whose smallest number is e^−103.3."""
-
 
 @dataclass(frozen=True)
 class Hearing:
@@ -54,11 +49,6 @@ class Hearing:
         """Probability of each row at each position, beside the old rows."""
         logits = self.projection.logits(self.hidden, rows, bias).double()
         return (logits - torch.logaddexp(self.total, logits.logsumexp(1))[:, None]).exp()
-
-    def nearer(self, direction: Float[Tensor, " d"], amount: float) -> "Hearing":
-        """As if every hidden state lay nearer to the hyperplane of `direction`, by `amount` of h·v."""
-        shift = amount * direction / direction.square().sum().clamp_min(1e-12)
-        return replace(self, hidden=self.hidden - shift)
 
     def mean_shares(self, rows: Float[Tensor, "new d"], bias: Float[Tensor, " new"] | None) -> Float[Tensor, " new"]:
         """Mean over the model's own text."""
