@@ -2,11 +2,11 @@
 
     python benchmarks/special_tokens.py [MODEL ...] [--way WAY ...]
 
-Without arguments: every way, on the bundled model and those of ../shared/data/models. Three ways: tokengraft;
-transformers' default (`add_special_tokens`, `resize_token_embeddings`: the mean with its covariance); and the same with
-rows of no particular start (`mean_resizing=False`). A model without an end token gets one. Prints a Markdown table:
-first what the tokens do before any update, in percent of the base's loss on the same text; then 200 steps of full
-training on four conversations, and what the model writes after those in float32.
+Without arguments: every way, on the bundled model and those of ../shared/data/models. Four ways: tokengraft; the same
+with its rows settled (`settle="own"`); transformers' default (`add_special_tokens`, `resize_token_embeddings`: the mean
+with its covariance); and that with rows of no particular start (`mean_resizing=False`). A model without an end token
+gets one. Prints a Markdown table: first what the tokens do before any update, in percent of the base's loss on the same
+text; then 200 steps of full training on four conversations, and what the model writes after those in float32.
 """
 
 import argparse
@@ -22,12 +22,16 @@ from transformers.utils import logging
 
 import tokengraft as tg
 from tokengraft.bundled import MODEL_DIR
+from tokengraft.model.load import context_length
+from tokengraft.special.hearing import written
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
 LIKE = {"<|user|>": ["user", "User", "human"], "<|assistant|>": ["assistant", "answer"], "<|pad|>": {"role": "pad"}}
 CONTROL = ["<|user|>", "<|assistant|>"]
 STEPS, RATE, ROWS = 200, 1e-4, 4
-WAYS = ["tokengraft", "transformers", "no mean"]
+WAYS = ["tokengraft", "settled", "transformers", "no mean"]
+LONG = 400
+"""Tokens of the longer texts; fewer where the context is shorter."""
 
 
 def prepare(path, way, dtype):
@@ -35,11 +39,11 @@ def prepare(path, way, dtype):
     model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
     tokenizer = AutoTokenizer.from_pretrained(path)
     eos = {} if tokenizer.eos_token else {"<|end|>": {"role": "eos"}}
-    if way == "tokengraft":
+    if way in {"tokengraft", "settled"}:
         wanted = {**LIKE, **eos}
         if "smiles" in str(path):
             wanted |= dict.fromkeys(CONTROL)  # no words in this alphabet
-        tg.add_special_tokens(model, tokenizer, wanted, replace=["pad"])
+        tg.add_special_tokens(model, tokenizer, wanted, replace=["pad"], settle="own" if way == "settled" else None)
     else:
         names = {"pad_token": "<|pad|>", "additional_special_tokens": CONTROL}
         tokenizer.add_special_tokens(names | ({"eos_token": next(iter(eos))} if eos else {}))
@@ -61,6 +65,15 @@ def texts_of(model, tokenizer, size, count=ROWS, length=40):
     return ids
 
 
+def long_texts(model, tokenizer, size):
+    """Texts as long as a training's rows are; written with a cache."""
+    generator = torch.Generator().manual_seed(3)
+    begins = torch.randint(size, (ROWS, 1), generator=generator)
+    if tokenizer.bos_token_id is not None:
+        begins.fill_(tokenizer.bos_token_id)
+    return written(model, begins, min(LONG, context_length(model) - 3), size, generator)
+
+
 def loss_on(model, ids, labels, mask=None):
     return model(input_ids=ids, labels=labels, attention_mask=torch.ones_like(ids) if mask is None else mask).loss
 
@@ -79,6 +92,21 @@ def cost_inside(model, ids, user, assistant, eos):
     """Mean loss of the texts' own tokens where control tokens stand between them; those have no labels."""
     talk, own = conversations(ids, user, assistant, eos)
     return loss_on(model, talk, talk.masked_fill(~own, -100))
+
+
+def losses_of(model, ids):
+    """The loss of each token but a text's first."""
+    logits = model(ids).logits[:, :-1].float().flatten(0, 1)
+    return torch.nn.functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none").view(len(ids), -1)
+
+
+def cost_in_parts(model, base, ids, user, assistant, eos):
+    """What the two cost, in parts of the base's loss: of all the texts' tokens, and of those not right behind one."""
+    talk, own = conversations(ids, user, assistant, eos)
+    before, after = losses_of(base, ids), losses_of(model, talk)[:, own[1:]]
+    more, behind = after - before, torch.zeros(ids.shape[1] - 1, dtype=torch.bool)
+    behind[[0, ids.shape[1] // 2 - 1]] = True
+    return more.sum() / before.sum(), more[:, ~behind].sum() / before.sum()
 
 
 def cost_of_ordinary_tokens(model, ids, eos, draws=16):
@@ -130,7 +158,7 @@ def same_alone(model, tokenizer, batch):
     return same, stopped, len(starts)
 
 
-def before_training(base, model, tokenizer, ids, old):
+def before_training(base, model, tokenizer, ids, longer, old):
     """What the tokens do to the model before its first update."""
     user, assistant, pad = tokenizer.convert_tokens_to_ids([*CONTROL, "<|pad|>"])
     eos = tokenizer.eos_token_id
@@ -138,6 +166,7 @@ def before_training(base, model, tokenizer, ids, old):
         ours, theirs = model(ids).logits[..., :old], base(ids).logits[..., :old]
         plain, first = loss_on(base, ids, ids), loss_on(model, *padded(ids, pad))
         inside = cost_inside(model, ids, user, assistant, eos)
+        whole, elsewhere = cost_in_parts(model, base, longer, user, assistant, eos)
         ordinary = cost_of_ordinary_tokens(base, ids, eos if eos < old else int(ids[0, 0]))
         chances = model(ids).logits.float().softmax(-1)
     rows = model.get_input_embeddings().weight.detach()[[user, assistant]].float()
@@ -147,7 +176,9 @@ def before_training(base, model, tokenizer, ids, old):
         "mass on pad": f"{chances[..., pad].mean():.0e}",
         "first step, text without them": f"{100 * (first / plain - 1):+.2f} %",
         "first step, their text between them": f"{100 * (inside / plain - 1):+.0f} %",
-        "the same, two ordinary tokens": f"{100 * (ordinary / plain - 1):+.0f} %",
+        f"the same, texts of {LONG} tokens": f"{100 * whole:+.2f} %",
+        "of that, not right behind one": f"{100 * elsewhere:+.2f} %",
+        "short text, two ordinary tokens": f"{100 * (ordinary / plain - 1):+.0f} %",
         "cosine of user and assistant": f"{torch.cosine_similarity(*rows, dim=0):.3f}",
     }
 
@@ -160,7 +191,7 @@ def measure(path, way):
     ids = texts_of(base, theirs, old)
     user, assistant = tokenizer.convert_tokens_to_ids(CONTROL)
     talk, _ = conversations(ids, user, assistant, tokenizer.eos_token_id)
-    result = before_training(base, model.eval(), tokenizer, ids, old)
+    result = before_training(base, model.eval(), tokenizer, ids, long_texts(base, theirs, old), old)
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         trained = copy.deepcopy(model) if dtype == torch.float32 else prepare(path, way, dtype)[0]
         losses = train(trained, talk, tokenizer.pad_token_id)

@@ -22,6 +22,14 @@ def place(request):
     return request.getfixturevalue("shared_data") / "models" / request.param
 
 
+@pytest.fixture(autouse=True, scope="module")
+def long_enough_texts():
+    """What is said of texts of some length must be heard on such texts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hearing, "WIDTH", 64)
+        yield
+
+
 def load(place, dtype=torch.float32):
     return AutoModelForCausalLM.from_pretrained(place, dtype=dtype).eval(), AutoTokenizer.from_pretrained(place)
 
@@ -92,7 +100,7 @@ def test_old_logits_and_the_first_loss_stay(place):
         assert all(torch.equal(model(row).logits[..., :size], old) for row, old in zip(rows, before, strict=True))
         first = model(**batch_of(texts, report.ids["<|pad|>"])).loss
     assert 0.99 < first / plain < 1.01
-    assert report.pad.mean < 1e-4
+    assert report.pad.mean < 1e-6
 
 
 def test_text_that_people_wrote_does_not_wake_pad(monkeypatch):
@@ -104,8 +112,8 @@ def test_text_that_people_wrote_does_not_wake_pad(monkeypatch):
     with torch.no_grad():
         rows = torch.tensor([ids[start : start + 400] for start in range(0, 4000, 400)])
         shares = torch.cat([model(row[None]).logits.softmax(-1)[0, :, pad] for row in rows])
-    assert shares.mean() < 1e-4
-    assert shares.max() < 0.1
+    assert shares.mean() < 1e-6
+    assert shares.max() < 1e-2
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])

@@ -21,6 +21,10 @@ Template = Annotated[str | None, Parameter(help="chatml, roles, or a file with a
 Instead = Annotated[list[str] | None, Parameter(name="--template-token", help="'<|im_end|>=<|end|>': use the second.")]
 Multiple = Annotated[int, Parameter(help="Rows of the tables are rounded up to a multiple of this.")]
 Share = Annotated[float, Parameter(help="Probability that all new tokens together may take before training.")]
+Settle = Annotated[
+    str | None,
+    Parameter(help="Let tokens learn to be unnoticed at first: on a file of texts, or `own` for the model's own."),
+]
 Data = Annotated[Path | None, Parameter(help="Training set (JSON Lines): does it use the tokens?")]
 
 
@@ -47,6 +51,7 @@ def special(
     data: Data = None,
     pad_to_multiple_of: Multiple = 1,
     share: Share = 1e-3,
+    settle: Settle = None,
     device: Device = "auto",
     seed: Seed = 0,
     trust_remote_code: Annotated[bool, Parameter(help="Run code that comes with the model.")] = False,
@@ -60,7 +65,8 @@ def special(
     adding = {"token": token, "describe": describe, "tokens": tokens, "word": word, "roles": roles,
               "replace": replace, "chat_template": chat_template, "template_token": template_token}  # fmt: skip
     settings = {"pad_to_multiple_of": pad_to_multiple_of, "share": share, "device": device or "auto",
-                "seed": seed or 0, "trust_remote_code": trust_remote_code, "leading_space": leading_space}  # fmt: skip
+                "seed": seed or 0, "trust_remote_code": trust_remote_code, "leading_space": leading_space,
+                "settle": settle}  # fmt: skip
     done = run_command(
         model, adding, settings, tokenizer=tokenizer, out=out, in_place=in_place, remove=remove, data=data
     )

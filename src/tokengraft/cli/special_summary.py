@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tokengraft.special.command import Outcome
     from tokengraft.special.data_check import DataReport
     from tokengraft.special.rows import Silence
+    from tokengraft.special.settling import Settled
 
 
 def print_special(outcome: "Outcome", *, machine: bool) -> None:
@@ -49,11 +50,22 @@ def _facts(added: "Added") -> list[tuple[str, str]]:
         ("rows of the tables", f"{added.rows_before} → {added.rows_after}"),
         ("old rows, old logits", f"identical, {added.compared_logits} logits compared bit for bit"),
     ]
+    facts += [("settled", _settled(added.settled))] if added.settled else []
     facts += [("pad is predicted", _silence(added.pad))] if added.pad else []
     facts += [("rows of no token", _silence(added.phantoms))] if added.phantoms else []
     facts += [("never generated", _ids(added.suppressed))] if added.suppressed else []
     facts += [("note", note) for note in added.notes]
     return [*facts, ("model", str(added.out))]
+
+
+def _settled(settled: "Settled") -> str:
+    whose = "of the model's own" if settled.own else "of those given"
+    before, after = settled.before, settled.after
+    return (
+        f"a text costs {100 * before.total:+.2f} % with them, now {100 * after.total:+.2f} %: {after.behind:.1f} nats "
+        f"right behind each, {100 * after.elsewhere:+.2f} % elsewhere; {settled.texts} texts {whose}, "
+        f"{settled.length:.0f} tokens each, {settled.steps} steps, {settled.seconds:.0f} s"
+    )
 
 
 def _silence(silence: "Silence") -> str:

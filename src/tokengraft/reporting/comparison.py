@@ -20,6 +20,8 @@ from tokengraft.reporting.beside import Evidence, charts, gather
 from tokengraft.reporting.outcome_charts import SURE
 from tokengraft.reporting.text import inline, readable, visible
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 def render_comparison(comparison: Comparison, figures: Sequence[RunFigures] = ()) -> str:
     """The HTML page of a comparison; with the runs' figures also what stands behind these, from their folders.
@@ -81,8 +83,8 @@ def p_text(value: float) -> str:
 
 
 def _p(value: float) -> str:
-    text = p_text(value)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"
+    text = p_text(value).replace(" ", NO_BREAK)
+    return f"p{NO_BREAK}{text}" if text.startswith("<") else f"p{NO_BREAK}={NO_BREAK}{text}"
 
 
 def _context(comparison: Comparison, evidence: Evidence) -> dict[str, Any]:

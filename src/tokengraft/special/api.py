@@ -16,6 +16,8 @@ from tokengraft.special.plan import Plan, make_plan
 from tokengraft.special.reload import check_reload
 from tokengraft.special.remove import last_addition, take_back
 from tokengraft.special.rows import Silence
+from tokengraft.special.settling import Settled
+from tokengraft.special.settling_texts import Text, asked_texts
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Added:
     """Ids that generation never chooses: pad and rows of no token."""
     compared_logits: int
     """Old logits compared before and after: all identical bit for bit."""
+    settled: Settled | None = None
+    """What settling did, where it was asked for."""
     words: dict[str, int] = field(default_factory=dict)
     """Those that are words, alone and after a space."""
     parts: tuple[str, ...] = ()
@@ -60,7 +64,7 @@ def add_special_tokens(
     model: Any, tokenizer: Any, tokens: Any, *, words: Sequence[str] = (), out: str | Path | None = None,
     in_place: bool = False, replace: Collection[str] = (), chat_template: str | None = None,
     template_tokens: Mapping[str, str] | None = None, leading_space: str = "both", pad_to_multiple_of: int = 1,
-    share: float = 1e-3, seed: int = 0,
+    share: float = 1e-3, seed: int = 0, settle: Any = None,
     device: str = "auto", trust_remote_code: bool = False,
 ) -> Added:  # fmt: skip
     """What was added. A loaded `model` and `tokenizer` are changed in place; a folder is written to `out`.
@@ -69,10 +73,12 @@ def add_special_tokens(
     of a file. `tokenizer` is None where the model's folder holds it. An adapter's folder is written with its new base
     inside. All new tokens together take at most `share` of
     the probability on text without them, pad none; `replace` names roles whose token may change. Old rows and old
-    logits stay bit-identical, and that is checked.
+    logits stay bit-identical, and that is checked. `settle` lets control tokens learn to be unnoticed at first: on
+    texts (a file, or texts and conversations), or with True on some that the model writes itself.
 
     Raises:
         ConfigError: a request or a setting is of no known form.
+        CorpusError: `settle` names texts that cannot be read, or none that is long enough.
         TokenizerError: a token exists, cannot be found in text, takes another's role, or there is no tokenizer.
         ModelError: the model cannot be loaded, or has no tables that can be grown.
         CheckError: an old id, row or logit changed; nothing was written.
@@ -84,14 +90,15 @@ def add_special_tokens(
     }  # fmt: skip
     if not isinstance(model, str | Path):
         plan = make_plan(_given(tokenizer), tokens, words, replace=replace, **template)
-        return _to_loaded(model, tokenizer, plan, settings)
+        return _to_loaded(model, tokenizer, plan, settings, asked_texts(plan, settle))
     source, place = folder_of(model), _place(model, out, in_place=in_place)
     adapter = source if is_adapter(source) else None
     source = base_of(source) if adapter else source
     plan = make_plan(read_tokenizer(source, tokenizer), tokens, words, replace=replace, **template)
+    texts = asked_texts(plan, settle)
     check_model(str(source))
     loaded = load_model(str(source), device=device, trust_remote_code=trust_remote_code)
-    done = graft(loaded, plan, **asdict(settings))
+    done = graft(loaded, plan, **asdict(settings), texts=texts)
     report = _report(plan, done, out=str(place))
     with replaced(place) as folder:
         whole = folder / BASE if adapter else folder
@@ -146,8 +153,8 @@ def _given(tokenizer: Any) -> Any:
     return tokenizer
 
 
-def _to_loaded(model: Any, tokenizer: Any, plan: Plan, settings: _Settings) -> Added:
-    done = graft(model, plan, **asdict(settings))
+def _to_loaded(model: Any, tokenizer: Any, plan: Plan, settings: _Settings, texts: Sequence[Text] | None) -> Added:
+    done = graft(model, plan, **asdict(settings), texts=texts)
     try:
         before = put_into(tokenizer, plan)
     except BaseException:
@@ -179,6 +186,7 @@ def _report(plan: Plan, done: Grafted, **more: Any) -> Added:
         rows_after=done.rows_after,
         suppressed=done.suppressed,
         compared_logits=done.compared_logits,
+        settled=done.settled,
         words=plan.words.whole,
         parts=tuple(name for name, number in ids.items() if number not in forms and name not in control),
         notes=plan.words.notes,

@@ -16,6 +16,8 @@ from tokengraft.special.packing import unpacked
 from tokengraft.special.plan import Plan
 from tokengraft.special.rows import Rows, Silence, make_rows, silence_of
 from tokengraft.special.settings import changed_config, changed_generation
+from tokengraft.special.settling import Settled, settled_rows
+from tokengraft.special.settling_texts import Text
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Grafted:
     suppressed: tuple[int, ...]
     compared_logits: int
     undo: Undo = field(repr=False)
+    settled: Settled | None = None
 
 
 def plain(model: Any) -> Any:
@@ -53,8 +56,13 @@ def plain(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def graft(model: Any, plan: Plan, *, pad_to_multiple_of: int = 1, share: float = 1e-3, seed: int = 0) -> Grafted:
+def graft(
+    model: Any, plan: Plan, *, pad_to_multiple_of: int = 1, share: float = 1e-3, seed: int = 0,
+    texts: Sequence[Text] | None = None,
+) -> Grafted:  # fmt: skip
     """What was done; `model` is changed in place, and only once everything that can fail has gone well.
+
+    `texts` are what the tokens are settled on: None settles none, and where there is none the model writes them itself.
 
     Raises:
         ModelError: the model's tables cannot be grown, or are not the tokenizer's.
@@ -77,6 +85,11 @@ def graft(model: Any, plan: Plan, *, pad_to_multiple_of: int = 1, share: float =
         # Outside of `frozen`: the larger tables ask for gradients as the old ones did.
         grow(inner, plan, pad_to_multiple_of=pad_to_multiple_of)
         _write(inner, made.new, first, plan.size, phantoms)
+        settled = None
+        if texts is not None:
+            with frozen(inner), unpacked(inner):
+                made, settled = settled_rows(inner, plan, made, (heard, other), texts, share=share, seed=seed)
+            _write(inner, made.new, first, plan.size, phantoms)
         with frozen(inner), unpacked(inner):
             exact = imprint.compare(inner)
         _require_exact(exact.old_rows_identical, exact.old_logits_identical)
@@ -90,7 +103,7 @@ def graft(model: Any, plan: Plan, *, pad_to_multiple_of: int = 1, share: float =
     return Grafted(
         undo.rows, rows, made, tuple(judged.mean_shares(*_heads(inner, first, plan.size)).tolist()),
         silence_of(tables, judged, plan.pads), silence_of(tables, judged, range(plan.size, rows)), suppressed,
-        exact.compared_logits, undo,
+        exact.compared_logits, undo, settled,
     )  # fmt: skip
 
 

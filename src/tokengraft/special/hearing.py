@@ -1,15 +1,13 @@
 """What the model's head hears, and a direction in which a row is heard nowhere.
 
 A head without a bias gives no row a fixed logit, and so no row probability 0 by itself. But the hidden states of a
-language model lie on one side of some hyperplane through 0: with v its normal, h·v > 0 for every h, a row −K v has a
-logit that is as low as K is large. v is fitted (squared hinge, a support vector machine without its slack) on text that
-the model wrote, on random ids and on single ones; what it does is measured on other such text. Text that people wrote
-has rarer states than these, some of them on the wrong side, and there a row −K v is the louder the larger K is: so K is
-chosen as if every state lay nearer to the hyperplane than it does.
+language model lie on one side of some hyperplane through 0, next to all of them: with v its normal, h·v > 0, and along
+v a row is lowered by as many nats as it is moved. v is fitted (squared hinge, a support vector machine without its
+slack) on text that the model wrote, on random ids and on single ones; what it does is measured on other such text.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,9 +32,6 @@ BATCH = 4
 WEIGHT = 1e-3
 """Of the ridge beside the hinge."""
 
-UNDERFLOW = 110.0
-"""Nats below which a probability is 0 in float32, whose smallest number is e^−103.3."""
-
 
 @dataclass(frozen=True)
 class Hearing:
@@ -55,11 +50,6 @@ class Hearing:
         logits = self.projection.logits(self.hidden, rows, bias).double()
         return (logits - torch.logaddexp(self.total, logits.logsumexp(1))[:, None]).exp()
 
-    def nearer(self, direction: Float[Tensor, " d"], amount: float) -> "Hearing":
-        """As if every hidden state lay nearer to the hyperplane of `direction`, by `amount` of h·v."""
-        shift = amount * direction / direction.square().sum().clamp_min(1e-12)
-        return replace(self, hidden=self.hidden - shift)
-
     def mean_shares(self, rows: Float[Tensor, "new d"], bias: Float[Tensor, " new"] | None) -> Float[Tensor, " new"]:
         """Mean over the model's own text."""
         return self.shares(rows, bias)[self.written > 0].mean(0)
@@ -74,14 +64,14 @@ def listen(model: Any, base_size: int, seed: int, parts: int = 3) -> list[Hearin
     generator = torch.Generator().manual_seed(seed)
     width, count = min(WIDTH, context_length(model)), ROWS * parts
     begins = torch.randint(base_size, (count, 1), generator=generator)
-    written = _written(model, begins, width, base_size, generator).split(ROWS)
+    own = written(model, begins, width, base_size, generator).split(ROWS)
     drawn = torch.randint(base_size, (count, width), generator=generator).split(ROWS)
-    return [_hearing(model, *texts, base_size, generator) for texts in zip(written, drawn, strict=True)]
+    return [_hearing(model, *texts, base_size, generator) for texts in zip(own, drawn, strict=True)]
 
 
-def _hearing(model: Any, written: Tensor, drawn: Tensor, base_size: int, generator: torch.Generator) -> Hearing:
+def _hearing(model: Any, own_text: Tensor, drawn: Tensor, base_size: int, generator: torch.Generator) -> Hearing:
     alone = torch.randperm(base_size, generator=generator)[:SINGLES, None]
-    own, other, single = (_heard(model, ids, base_size) for ids in (written, drawn, alone))
+    own, other, single = (_heard(model, ids, base_size) for ids in (own_text, drawn, alone))
     mark = torch.zeros(len(own[0]) + len(other[0]) + len(single[0]))
     mark[: len(own[0])] = 1
     hidden, total = (torch.cat([own[part], other[part], single[part]]) for part in (0, 1))
@@ -103,7 +93,8 @@ def quiet_direction(hearing: Hearing) -> Float[Tensor, " d"]:
     return (direction / mean).float() if mean > 0 else torch.zeros_like(direction).float()
 
 
-def _written(
+@torch.no_grad()
+def written(
     model: Any, begins: Int[Tensor, "rows 1"], width: int, base_size: int, generator: torch.Generator
 ) -> Int[Tensor, "rows width"]:
     """Texts drawn from the model's own distribution, token by token."""

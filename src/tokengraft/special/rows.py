@@ -1,7 +1,7 @@
 """The new rows of both tables: where they start, how much of the probability they take, and pad's silence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,15 @@ from tokengraft.errors import TokenizerError
 from tokengraft.init import InitContext, initialisers
 from tokengraft.model import NewRows
 from tokengraft.model.tables import Tables, find_tables
-from tokengraft.special.hearing import UNDERFLOW, Hearing, quiet_direction
+from tokengraft.special.hearing import Hearing, quiet_direction
 from tokengraft.special.request import SpecialToken
+from tokengraft.special.silence import silent_row
 from tokengraft.special.start import similar_rows, typical_rows
 from tokengraft.special.vetting import holder_of
 from tokengraft.tokenizer import NewToken, TokenizerFile
 
 BIAS_OF_SILENCE = -1e4
 """Logit that a head with a bias gives to a silent row; float16 holds it."""
-
-MARGIN = 0.2
-"""How much nearer to the wrong side of v hidden states may lie than those heard, where their mean is at 1."""
 
 MOST_QUIETING = 20.0
 """Nats by which a row's logit is lowered at most."""
@@ -51,7 +49,7 @@ def make_rows(
     """Rows in float32 for `words`, `tokens` and `phantoms` rows without a token; nothing is written.
 
     All tokens together take at most `share` of the probability on text that the model writes itself; pad and phantoms
-    take none, as far as the head can have it so: v is fitted on `hearing`, and how far to go along it on `other`.
+    take none, as far as the head can have it so. What is fitted on `hearing` is judged on `other`.
 
     Raises:
         TokenizerError: a similar word or a description is nothing that the tokenizer can spell.
@@ -65,8 +63,17 @@ def make_rows(
     silent = frozenset(make.silent())
     direction = quiet_direction(hearing)
     quieted = _lower(heads, biases, direction, (hearing, other), silent, share)
-    _silence(heads, biases, direction, _depth(direction, hearing, other) if silent else 0.0, silent)
+    _silence(heads, biases, (hearing, other), silent)
     return Rows(NewRows(inputs, heads, biases, tied=tables.tied), direction, tuple(starts), tuple(quieted), silent)
+
+
+def quieted_again(made: Rows, new: NewRows, hearings: Sequence[Hearing], share: float) -> Rows:
+    """The rows `new` in the place of those made; where tied tables have made them louder they are lowered again."""
+    heads, biases = new.head.detach().clone(), None if new.bias is None else new.bias.detach().clone()
+    amounts = _lower(heads, biases, made.direction, hearings, made.silent, share)
+    inputs = heads if new.tied else new.inputs
+    more = tuple(old + amount for old, amount in zip(made.quieted, amounts, strict=True))
+    return replace(made, new=NewRows(inputs, heads, biases, tied=new.tied), quieted=more)
 
 
 @dataclass(frozen=True)
@@ -177,29 +184,14 @@ def _least(
 
 
 def _silence(
-    heads: Float[Tensor, "new d"], biases: Float[Tensor, " new"] | None, direction: Float[Tensor, " d"],
-    depth: float, silent: frozenset[int],
+    heads: Float[Tensor, "new d"], biases: Float[Tensor, " new"] | None, hearings: tuple[Hearing, Hearing],
+    silent: frozenset[int],
 ) -> None:  # fmt: skip
     """Sets, in place, the head rows that nothing may predict; with tied tables they are the input rows as well."""
-    for place in silent:
-        if biases is not None:
-            biases[place] = BIAS_OF_SILENCE
-        else:
-            heads[place] = -depth * direction
-
-
-def _depth(direction: Float[Tensor, " d"], fitted: Hearing, other: Hearing) -> float:
-    """K of the row −K v, up to where its probability is 0 in float32 at 99 of 100 positions that v was fitted on.
-
-    Where a model has rare hidden states on the wrong side of v, a deep row would be loud there, and text that people
-    write has rarer ones than text that is heard here. So of the depths, the one is taken that has the least mean
-    probability if every state lay nearer to that side than it does.
-    """
-    low = float(torch.quantile(fitted.hidden @ direction, 0.01))
-    deepest = UNDERFLOW / max(low, 0.1)
-    tried = [deepest * 0.85**step for step in range(40)]
-    nearer = other.nearer(direction, MARGIN)
-    return min(tried, key=lambda depth: float(nearer.shares(-depth * direction[None], None).mean()))
+    if silent and biases is None:
+        heads[list(silent)] = silent_row(*hearings)
+    elif biases is not None:
+        biases[list(silent)] = BIAS_OF_SILENCE
 
 
 @dataclass(frozen=True, slots=True)
