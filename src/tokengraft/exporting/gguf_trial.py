@@ -77,6 +77,10 @@ open(sys.argv[3], "w", encoding="utf-8").write(json.dumps(ids))
 TOLERANCE = {"f32": 1e-3}
 """Largest difference of a logit by type of the weights; rounded weights have none, the figure stands in the card."""
 
+ODD = 0.05
+"""Share of random texts that llama.cpp may cut otherwise. It splits runs of combining marks and rare spaces in its own
+way: of 1 000 texts it gave other ids than Mistral-Nemo's tokenizer on 3, and on 15 once that had words as tokens."""
+
 ROUNDING = {"f32": 0.0, "bf16": 2**-8, "f16": 2**-10, "q8_0": 1 / 127}
 """Largest difference of an entry of a new row, against the largest entry of that row."""
 
@@ -106,7 +110,7 @@ def attempt(made: Made, trial: Trial, place: Path) -> Outcome:
         return Outcome(0, 0, 0.0, 0, more=more)
     case = {"file": str((place / made.name).resolve()), "context": 256, "stop": _stops(trial)}
     tolerance = TOLERANCE.get(made.kind, float("inf"))
-    outcome = trial.compare(*trial.ask(ASK, case), tolerance, text=made.kind in TOLERANCE)
+    outcome = trial.compare(*trial.ask(ASK, case), tolerance, text=made.kind in TOLERANCE, odd=ODD)
     return replace(outcome, how="llama.cpp, through llama-cpp-python,", more=read)
 
 

@@ -52,7 +52,8 @@ def refuse_sharding() -> None:
             found="a launch with FSDP",
             expected="plain data parallelism: each process holds the whole frozen base",
             do="launch with torchrun or accelerate launch --multi_gpu and set shard: true in the phases tables, lora "
-            "or trainable-tokens (distill.shard for the rows), which spreads the frozen blocks; or take lora with quantize: true",
+            "or trainable-tokens (distill.shard for the rows), which spreads the frozen blocks; or take lora with "
+            "quantize: true",
         )
 
 
