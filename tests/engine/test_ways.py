@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tokengraft.errors import ConfigError, CorpusError, DeviceError, ModelError
+from tokengraft.model import find_tables
 from tokengraft.model.activations import Shape
 from tokengraft.model.shared_prefix import NAMES, obstacle, sharing
 from tokengraft.phases.row_settings import check_objectives
@@ -138,6 +139,22 @@ def test_every_new_token_gets_its_share(extension, windows, minimum):
         places = np.flatnonzero(window.student >= 300)
         assert np.array_equal(extension.decomposition.flatten(window.student), window.teacher)
         assert window.first_new == places[0]
+
+
+def test_mere_steps_get_no_window_of_their_own(extension, windows):
+    """A token that hardly any text reads is read where it stands beside others, and never again for its own sake."""
+    counts = Counter(int(i) for window in windows for i in window.student if i >= 300)
+    most, spared = counts.most_common(1)[0][0], frozenset(token for token in counts if counts[token] == 1)
+    found = around(windows, extension.decomposition, [0], Reach(0, 1, 3, 5, frozenset(counts) - {most}), 300)
+    assert all(most in window.student for window in found)
+    again = around(windows, extension.decomposition, [0], Reach(4, 6, 3, 5, spared), 300)
+    taken = Counter(int(i) for window in again for i in window.student if i >= 300)
+    assert all(taken[token] >= 5 for token in counts if token not in spared)
+
+
+def test_a_tied_head_at_rest_is_said(grafted, extension, windows, engine_settings, capsys):
+    distill(grafted, extension, windows, settings=dataclasses.replace(engine_settings, steps=1, head_objective="none"))
+    assert ("while the head rests" in capsys.readouterr().err) == find_tables(grafted).tied
 
 
 def test_windows_around_reach_as_far_as_they_are_told(extension):

@@ -10,7 +10,9 @@ from tokengraft.config import DistillConfig
 from tokengraft.errors import CorpusError
 from tokengraft.losses.mixture import HeadMixture
 from tokengraft.model.load import context_length
+from tokengraft.model.tables import find_tables
 from tokengraft.phases.generated import generated_windows
+from tokengraft.progress import say
 from tokengraft.training.around import Reach, around, head_only
 from tokengraft.training.snippets import snippets
 from tokengraft.training.windows import Window, collect_windows
@@ -65,7 +67,8 @@ def taught_windows(
     pieces, prefix, size = extension.decomposition, extension.base.prefix_ids(), extension.base_size
     if settings.windows == "around":
         most, least = settings.snippets_per_token, settings.window_minimum
-        reach = Reach(settings.window_before, settings.window_after, most, least)
+        spared = frozenset(getattr(extension, "steps", ()))
+        reach = Reach(settings.window_before, settings.window_after, most, least, spared)
         found = around(windows, pieces, prefix, reach, size)
     elif settings.snippet is not None:
         found = snippets(windows, pieces, prefix, settings.snippet, settings.snippets_per_token, size)
@@ -92,6 +95,8 @@ def training_text(
     """
     taught = taught_windows(model, extension, windows, settings, seed)
     if HeadMixture.of(settings.head_objective).rests:
+        if find_tables(model).tied:
+            say("tied tables have no closing fit: while the head rests, new tokens are never learned as predictions")
         return taught, (), dataclasses.replace(settings, replay_share=0.0)
     if settings.windows == "around":
         return taught, [*map(head_only, windows), *replay], settings

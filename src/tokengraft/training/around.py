@@ -21,6 +21,8 @@ class Reach:
     after: int
     per_token: int
     minimum: int
+    spared: frozenset[int] = frozenset()
+    """Tokens that get no stretch for their own sake: mere steps to others, which hardly any text reads."""
 
 
 def around(
@@ -35,6 +37,8 @@ def around(
     chosen: list[tuple[int, int, int]] = []
     taken: Counter[int] = Counter()
     for token, places in _by_rarity(windows, base_size):
+        if token in reach.spared:
+            continue
         for number, place in places:
             if taken[token] >= reach.per_token:
                 break
@@ -50,7 +54,8 @@ def around(
         make_window(np.concatenate([head, windows[number].student[start:end]]), pieces, base_size)
         for number, start, end in sorted(chosen)
     ]
-    return stretches + _again(stretches, taken, reach.minimum, base_size)
+    wanted = Counter({token: count for token, count in taken.items() if token not in reach.spared})
+    return stretches + _again(stretches, wanted, reach.minimum, base_size)
 
 
 def head_only(window: Window) -> Window:
