@@ -14,6 +14,7 @@ import datetime
 import os
 import re
 import statistics
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -86,6 +87,7 @@ def speed_table(arguments):
             "| way | ms a compared position | times plain, float32 | times plain, bfloat16 |\n|---|---|---|---|\n"
             + "\n".join(lines) + "\n"
         )  # fmt: skip
+        print(parts[-1], file=sys.stderr)  # a part takes minutes: what is there can be read at once
     return "\n".join(parts)
 
 

