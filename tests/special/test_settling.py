@@ -150,4 +150,5 @@ def test_texts_cost_less_with_settled_tokens(monkeypatch):
     settled = tg.add_special_tokens(model, tokenizer, wanted, settle="own").settled
     assert settled.before.total > 0.05
     assert settled.after.total < 0.6 * settled.before.total
-    assert settled.after.elsewhere < 0.02
+    # What the model writes itself differs with the number of threads, and what it costs by a factor of ten.
+    assert settled.after.elsewhere < 0.6 * settled.before.elsewhere
