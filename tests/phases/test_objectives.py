@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.optim import LBFGS
 
 from tokengraft.config import DistillConfig
 from tokengraft.errors import ConfigError, ModelError
@@ -16,7 +17,7 @@ from tokengraft.model import NewRows, find_tables, grow
 from tokengraft.model.projection import find_projection
 from tokengraft.model.rows import Composed
 from tokengraft.phases.anchors import anchors
-from tokengraft.phases.head import FitPlan, refit_head
+from tokengraft.phases.head import FitPlan, Remembered, refit_head
 from tokengraft.phases.objectives import position_weights
 from tokengraft.phases.pieces import piece_tree
 from tokengraft.phases.row_settings import check_objectives
@@ -204,6 +205,32 @@ def test_the_closing_fit_with_soft_targets_lowers_the_soft_loss(grafted, extensi
     taught = float(torch.cat([soft_by_hand(grafted, tree, window)[:-1].sum(1) for window in windows]).mean())
     assert abs(mass[1.0] - taught) < abs(mass[0.0] - taught), "the teacher's mass, not the text's"
     assert abs(mass[0.0] - truth) < abs(mass[1.0] - truth)
+
+
+def test_what_was_just_evaluated_is_not_evaluated_again():
+    """The same minimum, the same path, half of the evaluations."""
+
+    def solve(remember):
+        point, asked = torch.tensor([3.0, -2.0], requires_grad=True), []
+
+        def closure():
+            asked.append(point.detach().clone())
+            point.grad = None
+            loss = (point - torch.tensor([1.0, 2.0])).square().mul(torch.tensor([1.0, 9.0])).sum() + point.pow(4).sum()
+            loss.backward()
+            return loss.item()
+
+        solver = LBFGS([point], lr=1, max_iter=1, history_size=10, line_search_fn="strong_wolfe")
+        ask = Remembered([point], closure) if remember else closure
+        path = []
+        for _ in range(12):
+            solver.step(ask)
+            path.append(point.detach().clone())
+        return torch.stack(path), len(asked)
+
+    (plain, plainly), (path, asked) = solve(remember=False), solve(remember=True)
+    assert torch.equal(path, plain)
+    assert asked <= plainly - 10
 
 
 def mean_mass(model, rows, windows):

@@ -11,7 +11,8 @@ when to end. What all new tokens have in common (they belong in the domain and n
 numbers, which the ridge charges once and not n times: without it the fit hardly lowers their mass on general text.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +33,9 @@ JUDGES = 10
 
 PATIENCE = 3
 """Iterations without a gain after which the fit ends."""
+
+GAIN = 1e-4
+"""Nats a position that count as a gain. The demo's fit lowers 2.84 to 2.77, and after seven iterations nothing more."""
 
 FLOOR = 1e-5
 """Least variance of a direction against the largest: below it whitening would blow up rounding errors."""
@@ -98,6 +102,34 @@ def choose_windows(windows: Sequence[Window], replay: Sequence[Window], plan: Fi
     return [drawn[place] for place in torch.randperm(len(drawn), generator=order).tolist()]
 
 
+class Remembered:
+    """A closure that answers from memory where it has just been: loss as returned, gradients put back.
+
+    Every iteration of torch's L-BFGS begins by asking at the point that its line search has ended at, which here is
+    half of all the work.
+    """
+
+    KEPT = 2
+    """Evaluations: a line search may end at the one before its last."""
+
+    def __init__(self, points: Sequence[Tensor], closure: Callable[[], float]) -> None:
+        self.points = points
+        self.closure = closure
+        self._seen: deque[tuple[list[Tensor], float, list[Tensor | None]]] = deque(maxlen=self.KEPT)
+
+    def __call__(self) -> float:
+        """The loss where the points are now; their gradients are set."""
+        for places, loss, gradients in self._seen:
+            if all(torch.equal(place, point) for place, point in zip(places, self.points, strict=True)):
+                for point, gradient in zip(self.points, gradients, strict=True):
+                    point.grad = None if gradient is None else gradient.clone()
+                return loss
+        loss = self.closure()
+        places = [point.detach().clone() for point in self.points]
+        self._seen.append((places, loss, [None if p.grad is None else p.grad.clone() for p in self.points]))
+        return loss
+
+
 @dataclass(frozen=True)
 class HeadFit:
     """The fit itself, on positions that have been read."""
@@ -136,18 +168,21 @@ class HeadFit:
             common.grad, steps[1].grad = own.sum(0) + plan.ridge * held[0], own + plan.ridge * held[1]
             return loss + plan.ridge / 2 * sum(value.square().sum().item() for value in held)
 
-        before = best = self._loss(parts, self.judged, judged)
-        kept, kept_at = parts, 0
+        before = best = mark = self._loss(parts, self.judged, judged)
+        kept, kept_at, gained_at = parts, 0, 0
+        remembered = Remembered(steps, closure)
         with bar(plan.iterations, "fit the head", "iteration") as progress:
             for iteration in range(1, plan.iterations + 1):
-                solver.step(closure)
+                solver.step(remembered)
                 candidate = moved()
                 loss = self._loss(candidate, self.judged, judged)
                 progress.update()
                 progress.set_postfix({"cross_entropy": f"{loss:.4f}"}, refresh=False)
                 if loss < best:
                     best, kept, kept_at = loss, candidate, iteration
-                elif iteration - kept_at >= PATIENCE:
+                if best < mark - GAIN:
+                    mark, gained_at = best, iteration
+                elif iteration - gained_at >= PATIENCE:
                     break
         with torch.no_grad():
             rows.head.copy_(kept[0])
