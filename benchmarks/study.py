@@ -20,6 +20,7 @@ import yaml
 from transformers import AutoModelForCausalLM
 
 from tokengraft.bundled import demo_settings
+from tokengraft.config import DistillConfig
 from tokengraft.study import run_study
 from tokengraft.tokenizer import TokenizerFile
 
@@ -41,8 +42,15 @@ PUBLISHED = {"objective": "hidden-mse", "snippet": 50, "snippets_per_token": 100
 """Token Distillation's own layer, length and number of snippets (its example.py: target_layer −1, 50, 100)."""
 
 TOKEN_DISTILLATION = "hidden-mse (Token Distillation)"  # noqa: S105 (no password)
+DEFAULT = {"objective": DistillConfig().objective}
+FIT = {"refit_positions": 12_000}
+"""The closing fit that is on by default, on as much text as the steps read; the other variants end with the steps."""
 OBJECTIVES = {
     "kl": {},
+    "the default": DEFAULT | FIT,
+    "the default, without its fit": DEFAULT,
+    "kl + hidden-mse, halves": {"objective": "0.5*kl + 0.5*hidden-mse"},
+    "kl, with the fit": FIT,
     "kl, first-piece anchor": {"anchor": "first-piece"},
     TOKEN_DISTILLATION: {"objective": "hidden-mse"},
     "hidden-mse + auto*ce (αNTP)": {"objective": "hidden-mse + auto*ce"},
@@ -94,7 +102,7 @@ PAIRS = {
 }
 DRAWN = {"random-normal", "random-normal-covariance", "focus"}
 """Starts that a seed changes; the others' untrained rows are the same for every seed."""
-LEADING = ("kl", TOKEN_DISTILLATION, "hidden-mse@2", "kl, around", "hidden-mse, around")
+LEADING = ("kl", "the default", TOKEN_DISTILLATION, "hidden-mse@2", "kl, around", "hidden-mse, around")
 
 SIZES: dict[str, dict[str, Any]] = {
     "bundled": {"size": 100, "steps": 24, "tokens_per_step": 512, "max_length": 128, "replay_share": 0.25},
@@ -163,7 +171,8 @@ def settings_of(chosen: argparse.Namespace) -> dict[str, Any]:
         del settings["replay"]
     elif chosen.corpus:
         settings["corpus"] = {"path": chosen.corpus}
-    settings["distill"] = {**sizes, "refit_positions": chosen.refit}
+    # Variants differ from `kl` alone with a head taught by the text; what is the default is one of them.
+    settings["distill"] = {**sizes, "objective": "kl", "head_objective": "ce", "refit_positions": chosen.refit}
     size = chosen.bytes or BYTES[chosen.model]
     settings["evaluation"] = {
         "max_bytes": size, "prompts": 2, "prompt_tokens": 24, "fertility_bytes": 20 * size, "window_bytes": 512,

@@ -42,7 +42,11 @@ def _plain(model, extension, batch, **_):
 
 def _engine(model, extension, batch, *, checkpointing):
     settings = DistillConfig(
-        teacher_cache="none", refit_positions=0, tokens_per_step=10**9, gradient_checkpointing=checkpointing
+        objective="kl",
+        teacher_cache="none",
+        refit_positions=0,
+        tokens_per_step=10**9,
+        gradient_checkpointing=checkpointing,
     )
     phase = RowsPhase(model, extension, settings, batch)
     optimizers = phase.optimizers()

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from tokengraft.bundled import demo_settings
-from tokengraft.config import RunConfig
+from tokengraft.config import DistillConfig, RunConfig
 from tokengraft.corpus import stream_part
 from tokengraft.corpus.sample import sample
 from tokengraft.init import initialise
@@ -27,11 +27,13 @@ from tokengraft.tokenizer import TokenizerFile, extend_tokenizer
 from tokengraft.training.batches import batches_from, pair
 from tokengraft.training.snippets import snippets
 
+DEFAULT = f"the default: {DistillConfig().objective}"
 OURS = {
-    "kl": {},
-    "kl, bfloat16": {"compute_dtype": "bfloat16"},
-    "hidden-mse@2 for 40 %, then kl": {"first_objective": "hidden-mse@2"},
-    "kl, windows of 16 and 32 around new tokens": {"windows": "around"},
+    DEFAULT: {},
+    "kl": {"objective": "kl"},
+    "the default, bfloat16": {"compute_dtype": "bfloat16"},
+    "hidden-mse@2 for 40 %, then the default": {"first_objective": "hidden-mse@2"},
+    "the default, windows of 16 and 32 around new tokens": {"windows": "around"},
 }
 """Input rows alone, so that both ways do the same work: their head rests."""
 

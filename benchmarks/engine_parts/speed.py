@@ -74,7 +74,7 @@ class Engine:
 
     def __init__(self, model, extension, windows, **changes):
         settings = dataclasses.replace(
-            DistillConfig(teacher_cache="none", refit_positions=0, tokens_per_step=10**9), **changes
+            DistillConfig(objective="kl", teacher_cache="none", refit_positions=0, tokens_per_step=10**9), **changes
         )
         self.stack = ExitStack()
         self.stack.enter_context(frozen(model))

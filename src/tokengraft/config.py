@@ -135,7 +135,7 @@ class DistillConfig:
     """Share of them that is replay text, where there is any."""
     max_length: int | None = None
     """Longest window in base tokens; None: the model's context, at most 1 024."""
-    objective: str = "kl"
+    objective: str = "0.5*kl + 0.5*hidden-mse + 0.2*ce"
     """Of the input rows: an objective, or a sum of some: `kl + 0.5*hidden-mse@3`, `hidden-mse + auto*ce`. A number
     behind @ is a layer; `auto` makes a loss as large as the others together (αNTP)."""
     first_objective: str | None = None

@@ -18,7 +18,9 @@ from tokengraft.phases.objectives import position_weights
 from tokengraft.phases.rows import RowsPhase
 from tokengraft.phases.texts import training_windows
 
-SETTINGS = DistillConfig(max_length=48, chunk=7, tokens_per_step=4000, refit_positions=0, teacher_cache="none")
+SETTINGS = DistillConfig(
+    objective="kl", max_length=48, chunk=7, tokens_per_step=4000, refit_positions=0, teacher_cache="none"
+)
 
 
 @pytest.fixture

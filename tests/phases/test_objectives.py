@@ -24,7 +24,7 @@ from tokengraft.phases.row_settings import check_objectives
 from tokengraft.phases.rows import RowsPhase, distill
 from tokengraft.phases.texts import pieces_of, training_windows
 
-SETTINGS = DistillConfig(max_length=48, chunk=7, tokens_per_step=400, refit_positions=0)
+SETTINGS = DistillConfig(objective="kl", max_length=48, chunk=7, tokens_per_step=400, refit_positions=0)
 
 
 @pytest.fixture
@@ -108,9 +108,13 @@ def test_cross_entropy_for_the_input_rows(grafted, extension):
 
 def test_a_sum_is_the_sum_of_its_parts(grafted, extension):
     windows = training_windows(grafted, extension, extension.texts(count=5), SETTINGS)
-    parts = {name: gradients(grafted, extension, windows, objective=name) for name in ("kl", "hidden-mse@1", "ce")}
+    names = ("kl", "hidden-mse@1", "hidden-mse", "ce")
+    parts = {name: gradients(grafted, extension, windows, objective=name) for name in names}
     _, mixed, _ = gradients(grafted, extension, windows, objective="2*kl + 0.5*hidden-mse@1")
     assert torch.allclose(mixed, 2 * parts["kl"][1] + 0.5 * parts["hidden-mse@1"][1], atol=1e-7)
+    _, mixed, _ = gradients(grafted, extension, windows, objective=DistillConfig().objective)
+    by_hand = 0.5 * parts["kl"][1] + 0.5 * parts["hidden-mse"][1] + 0.2 * parts["ce"][1]
+    assert torch.allclose(mixed, by_hand, atol=1e-6), "the default"
     _, mixed, _ = gradients(grafted, extension, windows, objective="hidden-mse@1 + auto*ce")
     share = (parts["hidden-mse@1"][0]["hidden-mse@1"] / parts["ce"][0]["ce"]).item()
     assert torch.allclose(mixed, parts["hidden-mse@1"][1] + share * parts["ce"][1], atol=1e-7)
@@ -303,6 +307,10 @@ def test_objectives_are_checked_before_any_work(settings):
         check_objectives(DistillConfig(anchor="middle"))
     with pytest.raises(ConfigError, match="made by one process"):
         check_objectives(DistillConfig(shard=True, teacher_cache="states"))
+    for more in ({}, {"objective": "kl", "anchor": "first-piece"}, {"objective": "kl", "head_objective": "chain-rule"}):
+        with pytest.raises(ConfigError, match="top-k"):
+            check_objectives(DistillConfig(teacher_cache="top-k", **more))
+    check_objectives(DistillConfig(teacher_cache="top-k", objective="kl"))
 
 
 def test_a_layer_that_is_not_there_is_refused(grafted, extension):

@@ -52,7 +52,7 @@ def plain_losses(model, windows, temperature):
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_same_gradients_as_the_plain_way(grafted, extension, temperature):
-    settings = DistillConfig(max_length=48, chunk=7, temperature=temperature)
+    settings = DistillConfig(objective="kl", max_length=48, chunk=7, temperature=temperature)
     windows = training_windows(grafted, extension, extension.texts(count=6), settings)
     phase = RowsPhase(grafted, extension, settings)
     loss, losses, _ = phase.step(windows)

@@ -32,6 +32,8 @@ def check_objectives(settings: DistillConfig) -> None:
             expected="ce or none; chain-rule is for the closing fit there",
             do="set distill.head_objective to none and distill.refit_objective to what you want of the head",
         )
+    if settings.teacher_cache == "top-k":
+        _check_top(settings, heads)
     if settings.shard and settings.teacher_cache not in {"auto", "none"}:
         raise ConfigError(
             found=f"distill.shard and distill.teacher_cache = {settings.teacher_cache}",
@@ -43,4 +45,19 @@ def check_objectives(settings: DistillConfig) -> None:
             found="distill.snippet and distill.windows = around",
             expected="one of them: both cut windows around new tokens",
             do="leave distill.snippet out, or set distill.windows to documents",
+        )
+
+
+def _check_top(settings: DistillConfig, heads: HeadMixture) -> None:
+    """Returns where a cache of the teacher's largest logits at shared boundaries is all that the objectives ask for."""
+    more = {
+        f"distill.objective = {settings.objective!r}": bool(InputMixture.of(settings.objective).layers),
+        f"distill.head_objective = {settings.head_objective!r}": bool(heads.soft_share),
+        f"distill.anchor = {settings.anchor!r}": settings.anchor != "boundary",
+    }
+    for found in (name for name, asks in more.items() if asks):
+        raise ConfigError(
+            found=f"{found} with distill.teacher_cache = top-k",
+            expected="objectives of the teacher's logits at shared boundaries: that is all that is kept",
+            do="set distill.teacher_cache to states, or distill.objective to kl and distill.head_objective to ce",
         )

@@ -215,10 +215,11 @@ def distill(
 ) -> Outcome:
     """What the phase did; the new rows of the grown and initialised `model` are trained in place.
 
-    Input rows learn by the objective (KL at shared boundaries over the base vocabulary), head rows by cross-entropy
-    over the extended one; nothing else moves. `replay` are windows of text outside the domain, for the head. `changes`
-    are settings of `DistillConfig` by name. `stored` is the dtype that the model will be saved in: rows are rounded to
-    it at the end, so that what is measured is what is saved. `watch` is called between the steps.
+    Input rows learn by the objective (above all the base's own predictions and states at shared boundaries), head rows
+    by cross-entropy over the extended vocabulary; nothing else moves. `replay` are windows of text outside the domain,
+    for the head. `changes` are settings of `DistillConfig` by name. `stored` is the dtype that the model will be saved
+    in: rows are rounded to it at the end, so that what is measured is what is saved. `watch` is called between the
+    steps.
 
     Raises:
         ConfigError: there is no objective of that name.
