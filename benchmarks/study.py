@@ -208,6 +208,8 @@ def main() -> None:
     if chosen.only:
         variants = {name: variants[name] for name in json.loads(chosen.only)}
     settings = settings_of(chosen)
+    if chosen.which == "starts":
+        settings["distill"] |= DEFAULT
     settings["study"] = {"variants": variants, "seeds": list(range(chosen.seeds)), "watch_every": 4, "choice": False}
     if TOKEN_DISTILLATION in variants:
         settings["study"]["target"] = TOKEN_DISTILLATION
