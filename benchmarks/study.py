@@ -20,7 +20,7 @@ import yaml
 from transformers import AutoModelForCausalLM
 
 from tokengraft.bundled import demo_settings
-from tokengraft.config import DistillConfig
+from tokengraft.config import DistillConfig, InitConfig
 from tokengraft.study import run_study
 from tokengraft.tokenizer import TokenizerFile
 
@@ -29,6 +29,7 @@ STORIES = "models/stories260K-hf"
 
 COPIED = {"init": {"inputs": "subtoken-mean", "head": "first-subtoken"}}
 CALIBRATED = {"init": {"inputs": "subtoken-mean", "head": "first-subtoken-calibrated"}}
+USUAL = {"init": {"inputs": InitConfig().inputs, "head": InitConfig().head}}
 RANDOM = {"init": {"inputs": "random-normal", "head": "random-normal"}}
 MEAN = {"init": {"inputs": "mean", "head": "mean"}}
 PIECES = {"init": {"inputs": "subtoken-mean", "head": "subtoken-mean"}}
@@ -47,8 +48,8 @@ FIT = {"refit_positions": 12_000}
 """The closing fit that is on by default, on as much text as the steps read; the other variants end with the steps."""
 OBJECTIVES = {
     "kl": {},
-    "the default": DEFAULT | FIT,
-    "the default, without its fit": DEFAULT,
+    "three losses": DEFAULT,
+    "three losses, with the fit": DEFAULT | FIT,
     "kl + hidden-mse, halves": {"objective": "0.5*kl + 0.5*hidden-mse"},
     "kl, with the fit": FIT,
     "kl, first-piece anchor": {"anchor": "first-piece"},
@@ -72,6 +73,8 @@ OBJECTIVES = {
     "head: chain-rule": {"head_objective": "chain-rule"},
 }
 PAIRED = {
+    "the default": (USUAL, DEFAULT | FIT),
+    "the default, without its fit": (USUAL, DEFAULT),
     "Token Distillation, its snippets and start": (PIECES, PUBLISHED),
     "Token Distillation, its rate as well": (PIECES, {**PUBLISHED, "relative_rates": False, "rate_inputs": 1e-4}),
     "thesis: mean, KL": (MEAN, {"anchor": "first-piece"}),
@@ -95,7 +98,8 @@ STARTS = (
     "first-subtoken", "last-subtoken", "align", "focus", "omp", "transfer",
 )  # fmt: skip
 PAIRS = {
-    "default (mean in, first out)": ("subtoken-mean", "first-subtoken"),
+    "mean in, first out": ("subtoken-mean", "first-subtoken"),
+    "exponential in, first out": ("exponential", "first-subtoken"),
     "last in, first out": ("last-subtoken", "first-subtoken"),
     "mean in, calibrated first out": ("subtoken-mean", "first-subtoken-calibrated"),
     "mean in, convex fit out": ("subtoken-mean", "convex-fit"),

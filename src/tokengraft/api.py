@@ -50,7 +50,7 @@ def initialise(
     model: Any,
     extension: ExtendedTokenizer,
     *,
-    inputs: str = "subtoken-mean",
+    inputs: str = "exponential",
     head: str = "first-subtoken",
     calibrate: bool = False,
     corpus: Corpus = (),

@@ -104,7 +104,7 @@ class TokensConfig:
 class InitConfig:
     """How new rows start, input table and head apart."""
 
-    inputs: str = "subtoken-mean"
+    inputs: str = "exponential"
     head: str = "first-subtoken"
     calibrate: bool = False
     """Scale each new row to the median norm of its old table."""

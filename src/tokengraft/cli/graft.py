@@ -16,7 +16,7 @@ def graft(
     /,
     *,
     out: Annotated[Path, Parameter(help="New folder for model and tokenizer.")],
-    inputs: Annotated[str, Parameter(help=f"How input rows start: {METHODS}.")] = "subtoken-mean",
+    inputs: Annotated[str, Parameter(help=f"How input rows start: {METHODS}.")] = "exponential",
     head: Annotated[str, Parameter(help="How head rows start: any of them.")] = "first-subtoken",
     calibrate: Annotated[bool, Parameter(help="Scale new rows to the median norm of the old ones.")] = False,
     corpus: Annotated[str | None, Parameter(help="Text of the domain, for methods that are made from some.")] = None,

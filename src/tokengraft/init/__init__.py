@@ -81,7 +81,7 @@ def initialise(
     model: Any,
     extension: Any,
     *,
-    inputs: str = "subtoken-mean",
+    inputs: str = "exponential",
     head: str = "first-subtoken",
     calibrate: bool = False,
     seed: int = 0,
