@@ -39,7 +39,7 @@ def tables(rows, data):
         "",
         *at_a_glance(found, cuts),
         *what_holds(found, cuts),
-        *side_by_side(found),
+        *side_by_side(found, {(row["tokenizer"], row["method"]) for row in rows if "refused" in row}),
         *by_method(found),
         *not_applicable(rows),
         *marks(cuts),
@@ -87,8 +87,8 @@ def what_holds(rows, cuts):
     return [*lines, ""]
 
 
-def side_by_side(rows):
-    """Tokens saved by each method, and where continued-bpe is not ahead."""
+def side_by_side(rows, refused):
+    """Tokens saved by each method, and where continued-bpe is not ahead; `refused` are (tokenizer, method)."""
     names = list(dict.fromkeys(row["method"] for row in sorted(rows, key=lambda row: row["method"] != OWN)))
     cells = defaultdict(dict)
     for row in rows:
@@ -101,14 +101,16 @@ def side_by_side(rows):
         f"Donor: {DONOR} ({others}). "
         f"`words`: the most frequent words that are not one token. `{TRAINER}`: the first tokens of a BPE that the "
         "tokenizers library trains on the same documents, of the base's size, as added tokens. "
-        f"`{OVER}` merge across the pattern's cuts; the others cannot pass the ceiling.",
+        f"`{OVER}` merge across the pattern's cuts; the others cannot pass the ceiling. `refused`: with the reason "
+        "below; –: not measured.",
         "",
         header(["tokenizer", "corpus", "asked", *names, "ceiling"]),
     ]
     for key, by_name in cells.items():
         if len(by_name) == 1:
             continue
-        saved = [share(by_name[name]) if name in by_name else "–" for name in names]
+        blank = {name: "refused" if (key[0], name) in refused else "–" for name in names}
+        saved = [share(by_name[name]) if name in by_name else blank[name] for name in names]
         ceiling = next(iter(by_name.values()))["ceiling"]
         lines.append(line([*map(str, key), *saved, f"{ceiling:.2%}"]))
     return [*lines, "", *ahead(cells), ""]
@@ -117,33 +119,47 @@ def side_by_side(rows):
 def ahead(cells):
     """Whether continued-bpe saves as much as each other method inside the pattern, and where not.
 
-    A method that gives other text back than the base does is told apart: what it saves is text, in part.
+    Told apart are methods that break a promise there (part of what they save is another encoding of the same text), and
+    those that give other text back than the base does (part of what they save is text).
     """
-    behind, spoiling, compared, spoilt = [], [], 0, 0
-    for (tokenizer, corpus, size), by_name in cells.items():
-        for name, row in by_name.items():
-            if name in {OWN, OVER} or OWN not in by_name:
-                continue
-            own = by_name[OWN]
-            spoils = row["differ"] > own["differ"]
-            compared, spoilt = compared + (not spoils), spoilt + spoils
-            if row["saved"] > own["saved"]:
-                said = f"- {tokenizer}, {corpus}, +{size}: `{name}` {row['saved']:.3%}, `{OWN}` {own['saved']:.3%}"
-                told = f"{said}; {row['differ']} of {row['documents']} documents decode otherwise than with the base"
-                (spoiling if spoils else behind).append(told if spoils else said)
-    return [
-        *ahead_of(f"other method in {compared - len(behind)} of {compared} comparisons (`{OVER}` left out)", behind),
-        "",
-        *ahead_of(
-            f"method that changes what documents decode to in {spoilt - len(spoiling)} of {spoilt} comparisons",
-            spoiling,
-        ),
+    pairs = [
+        (key, by_name[OWN], row)
+        for key, by_name in cells.items()
+        for name, row in by_name.items()
+        if OWN in by_name and name not in {OWN, OVER}
     ]
+    groups = {
+        "method that keeps every promise": [],
+        "method that breaks a promise": [],
+        "method that changes what documents decode to": [],
+    }
+    for pair in pairs:
+        _, own, row = pair
+        kind = 2 if row["differ"] > own["differ"] else int(bool(row.get("broken")))
+        list(groups.values())[kind].append(pair)
+    blocks = [ahead_of(whom, compared) for whom, compared in groups.items() if compared]
+    return [said for block in blocks for said in [*block, ""]]
 
 
-def ahead_of(whom, behind):
-    first = f"`{OWN}` saves at least as much as the {whom}{'; not in' if behind else '.'}"
-    return [first, *([""] if behind else []), *behind]
+def ahead_of(whom, compared):
+    """How often continued-bpe saves as much as one of these, and each time that it does not."""
+    behind = [pair for pair in compared if pair[2]["saved"] > pair[1]["saved"]]
+    end = "; not in" if behind else "."
+    ahead = f"{len(compared) - len(behind)} of {len(compared)} comparisons"
+    lines = [f"`{OWN}` saves at least as much as each {whom} in {ahead}{end}", *([""] if behind else [])]
+    for (tokenizer, corpus, size), own, row in behind:
+        lines.append(
+            f"- {tokenizer}, {corpus}, +{size}: `{row['method']}` {row['saved']:.3%}, `{OWN}` {own['saved']:.3%} "
+            f"(ceiling {own['ceiling']:.3%}); {price(row, own)}"
+        )
+    return lines
+
+
+def price(row, own):
+    """What the other method's saving costs."""
+    differ = f"{row['differ']} of {row['documents']} documents decode otherwise than with the base"
+    broken = f"breaks {', '.join(repr(name) for name in row.get('broken', ()))}"
+    return differ if row["differ"] > own["differ"] else broken
 
 
 def by_method(rows):

@@ -2,6 +2,8 @@
 """Which method of choosing tokens compresses held-out text best? Prints a Markdown table.
 
     python benchmarks/token_methods.py --model TOKENIZER --corpus CORPUS --donor TOKENIZER --size 800 --size 4000
+    python benchmarks/token_methods.py --model TOKENIZER --corpus CORPUS --size 800 --methods continued-bpe \\
+        --scorers count saved
 
 Nine tenths of the corpus, by document, are for choosing; the figures are of the rest. `--allow` is not needed: broken
 promises are counted and shown. Time is CPU time of choosing (without counting the corpus), on one core.
@@ -28,8 +30,9 @@ def row(material):
     found = material.gains(extension)["heldout"].fertility
     broken = [each.name for each in check_extension(extension, material.heldout[:CHECKED]) if each.outcome == "failed"]
     return (
-        f"| {extension.method} | {extension.asked} | {len(extension.new_tokens)} | {found.saved:.1%} "
-        f"| {found.documents_longer} of {found.documents} | {', '.join(broken) or 'none'} | {seconds:.0f} s |"
+        f"| {extension.method} | {material.demand.scorer} | {extension.asked} | {len(extension.new_tokens)} "
+        f"| {found.saved:.2%} | {found.documents_longer} of {found.documents} "
+        f"| {', '.join(broken) or 'none'} | {seconds:.0f} s |"
     )
 
 
@@ -37,24 +40,26 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
     parser.add_argument("--corpus", required=True)
-    parser.add_argument("--donor", required=True)
+    parser.add_argument("--donor", help="for the method of that name")
     parser.add_argument("--size", type=int, action="append", required=True)
     parser.add_argument("--documents", type=int, help="read so many documents at most")
     parser.add_argument("--methods", nargs="+", default=["continued-bpe", "frequency", "donor", "superwords"])
+    parser.add_argument("--scorers", nargs="+", default=["count"], help="those that need no reference corpus")
     asked = parser.parse_args()
     corpus = CorpusConfig(asked.corpus, max_documents=asked.documents)
-    print("| method | asked | new | fewer tokens, held out | documents longer | promises broken | choosing |")
-    print("|---|---|---|---|---|---|---|", flush=True)
+    print("| method | scorer | asked | new | fewer tokens, held out | documents longer | promises broken | choosing |")
+    print("|---|---|---|---|---|---|---|---|", flush=True)
     counted = {}
-    for size, method in product(asked.size, asked.methods):
-        tokens = TokensConfig(size=size, method=method, donor=asked.donor)
+    for size, method, scorer in product(asked.size, asked.methods, asked.scorers):
+        tokens = TokensConfig(size=size, method=method, donor=asked.donor, scorer=scorer)
         config = RunConfig(model=asked.model, corpus=corpus, tokens=tokens)
         # Methods that see the tokenizer alike count alike.
         view = method if method in views else ""
         if view not in counted:
             counted[view] = gather(config, processes=1)
         material = counted[view]
-        print(row(replace(material, config=config, demand=replace(material.demand, size=size))), flush=True)
+        demand = replace(material.demand, size=size, scorer=scorer)
+        print(row(replace(material, config=config, demand=demand)), flush=True)
     read = sum(len(text.encode()) for text in material.heldout)
     print(f"\n{len(material.heldout)} held-out documents, {read} bytes")
 

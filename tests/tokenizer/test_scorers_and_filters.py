@@ -51,12 +51,12 @@ def test_no_token_is_made_that_a_filter_refuses(make_tokenizer, code, name):
     assert all(check.outcome != "failed" for check in extension.checks)
 
 
-SCORES = {"count": 9.0, "saved": 8.0, "domain-share": 0.8}
+SCORES = {"count": 9.0, "saved": 8.0, "domain-share": 4 / 6}
 
 
 @pytest.mark.parametrize("entry", list(scorers), ids=scorers.names())
 def test_every_scorer_scores(entry):
-    exposure = Exposure(count=9, uses=8, tokens=100, reference_uses=2, reference_tokens=100)
+    exposure = Exposure(count=9, uses=4, saved=8, tokens=100, reference_uses=2, reference_tokens=100)
     assert entry.function(exposure) == pytest.approx(SCORES[entry.name])
 
 
@@ -77,6 +77,26 @@ def test_of_two_tokens_the_one_that_saves_more_stays(plain):
         [token.text for token in extend_tokenizer(plain, texts, 1, scorer=name, processes=1).new_tokens]
         for name in ("count", "saved")
     ] == [["zz"], ["qo"]]
+
+
+def test_a_whole_pretoken_counts_all_that_it_saves(plain):
+    # Three times the whole word saves more than seven times a pair.
+    texts = [*["zyxwvutsrq"] * 3, *["qo"] * 7]
+    extension = extend_tokenizer(plain, texts, 1, scorer="saved", processes=1)
+    assert [token.text for token in extension.new_tokens] == ["zyxwvutsrq"]
+
+
+@pytest.mark.parametrize("kind", ["llama3", "gpt2", "sentencepiece"])
+def test_what_goes_costs_no_more_than_its_score_says(make_tokenizer, code, kind):
+    base, texts = make_tokenizer(kind), [*code, "日本語 日本語 zyxwvutsrq zyxwvutsrq"]
+    pool = extend_tokenizer(base, texts, 40, processes=1)
+    kept = extend_tokenizer(base, texts, 20, scorer="saved", processes=1)
+    counts = count_corpus(family_of(pool.base), texts, processes=1)
+    before, after = (family_of(extension.file).words(counts).total for extension in (pool, kept))
+    gone = {token.token for token in pool.new_tokens} - {token.token for token in kept.new_tokens}
+    scores = [float(r.reason.split()[1].strip(":")) for r in kept.rejects if r.reason.startswith("saved ")]
+    assert len(scores) == len(gone) == 20
+    assert 0 < after - before <= sum(scores)
 
 
 def test_domain_share_needs_a_reference_before_anything_is_read():

@@ -23,6 +23,9 @@ from tokengraft.tokenizer.request import demand_of, require_scorable
 
 Corpus = str | Path | CorpusConfig | Iterable[str | Document]
 
+ALONE = 72
+"""Pre-tokens that promises are tried on alone, where there is no held-out text."""
+
 
 def extend_tokenizer(
     base: Any,
@@ -222,6 +225,10 @@ def _assembled(
 
 
 def _sample_texts(family: Family, counts: Mapping[str, int], seed: int) -> list[str]:
-    """Texts that look like the corpus to an encoder: its pre-tokens, drawn as often as they occur."""
+    """Texts that look like the corpus to an encoder: its pre-tokens, drawn as often as they occur.
+
+    Some stand alone: side by side, two that began documents would be one.
+    """
     drawn = draw_pretokens(counts, 6400, seed)
-    return [family.sample(drawn[start : start + 50]) for start in range(0, len(drawn), 50)]
+    rows = [drawn[start : start + 50] for start in range(0, len(drawn), 50)]
+    return [family.sample(row) for row in [*rows, *([pretoken] for pretoken in drawn[:ALONE])]]

@@ -63,7 +63,7 @@ def require_scorable(demand: Demand, *, reference: bool) -> None:
     Raises:
         ConfigError: there is no such scorer, or it needs a reference corpus.
     """
-    demand.score(Exposure(0, 0, 0, 0, int(reference)))
+    demand.score(Exposure(0, 0, 0, 0, 0, int(reference)))
 
 
 def token_choices(settings: TokensConfig) -> dict[str, Any]:

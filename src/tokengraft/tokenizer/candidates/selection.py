@@ -1,10 +1,12 @@
 """Fewer tokens out of many: what is worth least goes first, and never what another token is made of.
 
 A token that no other is made of is a leaf. Without it, its occurrences are those of its two parts; so the worth of what
-is left is known without encoding anew. A method proposes more than are asked for, and gives back the leaves.
+is left is known without encoding anew, up to longer tokens that its parts may go into: these only save more. A method
+proposes more than are asked for, and gives back the leaves.
 """
 
 import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +15,7 @@ from jaxtyping import Int
 
 from tokengraft.tokenizer.candidates import Choice, Demand
 from tokengraft.tokenizer.families import Family, family_of
-from tokengraft.tokenizer.merging import Merge
+from tokengraft.tokenizer.merging import WHOLE, Merge
 from tokengraft.tokenizer.scorers import Exposure
 from tokengraft.tokenizer.spelling import spelling_of
 from tokengraft.tokenizer.tokens import Reject
@@ -92,41 +94,51 @@ class _Pool:
 
     def __init__(self, family: Family, counts: dict[str, int], proposed: Sequence[Merge], demand: Demand) -> None:
         extended = family_of(family.extended(list(proposed)))
-        self._size = family.file.size + len(proposed)
-        self._domain = _Uses.counted(family, extended, counts, self._size)
+        size = family.file.size + len(proposed)
+        self._domain = _Uses.counted(family, extended, counts, size)
         reference = demand.reference
-        self._reference = None if reference is None else _Uses.counted(family, extended, dict(reference), self._size)
+        self._reference = None if reference is None else _Uses.counted(family, extended, dict(reference), size)
         self._demand = demand
         self._merges = {merge.id: merge for merge in proposed}
-        self._users = dict.fromkeys(self._merges, 0)
-        for merge in proposed:
-            self._use(merge, 1)
+        self._parts = _parts(extended, proposed)
+        self._users = Counter(part for merge in proposed for part in {merge.left, merge.right})
 
     def pruned(self) -> Iterator[tuple[Merge, str]]:
-        """The merges that go, with the reason, until the rest is what is asked for.
+        """The merges that go, with the reason, until the rest is what is asked for; of equals the youngest first.
 
-        The worth of a leaf stands: only tokens that others are made of get more occurrences when a leaf goes.
+        When a leaf goes, what is left is used more; an entry of the heap is brought up to date when it comes first.
         """
-        heap = [(*self._worth(merge), merge.id) for merge in self._merges.values() if not self._users[merge.id]]
+        heap = [self._entry(merge) for merge in self._merges.values() if not self._users[merge.id]]
         heapq.heapify(heap)
         while heap:
-            exposed, score, number = heapq.heappop(heap)
+            exposed, score, younger = heap[0]
+            merge = self._merges[-younger]
+            if (now := self._entry(merge)) != heap[0]:
+                heapq.heapreplace(heap, now)
+                continue
             if exposed and len(self._merges) <= self._demand.size:
                 return
-            merge = self._merges[number]
+            heapq.heappop(heap)
             yield merge, self._reason(merge, score, exposed=exposed)
             for part in self._drop(merge):
-                heapq.heappush(heap, (*self._worth(self._merges[part]), part))
+                heapq.heappush(heap, self._entry(self._merges[part]))
 
-    def _worth(self, merge: Merge) -> tuple[bool, float]:
-        """What goes first: what is seen too seldom, then what is worth least."""
+    def _entry(self, merge: Merge) -> tuple[bool, float, int]:
+        """What goes first: what is seen too seldom, then what is worth least, then what came last."""
         uses = int(self._domain.of[merge.id])
-        exposure = Exposure(merge.count, uses, self._domain.tokens)
+        exposure = Exposure(merge.count, uses, uses * (len(self._standing(merge.id)) - 1), self._domain.tokens)
         if self._reference is not None:
             exposure = replace(
                 exposure, reference_uses=int(self._reference.of[merge.id]), reference_tokens=self._reference.tokens
             )
-        return uses >= self._demand.min_exposure, self._demand.score(exposure)
+        return uses >= self._demand.min_exposure, self._demand.score(exposure), -merge.id
+
+    def _standing(self, number: int) -> list[int]:
+        """What would stand in the token's place without it, of the tokens that are left."""
+        found: list[int] = []
+        for part in self._parts[number]:
+            found += self._standing(part) if part in self._parts and part not in self._merges else [part]
+        return found
 
     def _reason(self, merge: Merge, score: float, *, exposed: bool) -> str:
         if not exposed:
@@ -135,13 +147,19 @@ class _Pool:
 
     def _drop(self, merge: Merge) -> Iterator[int]:
         """Takes a leaf away, and gives those of its parts that are leaves now."""
-        del self._merges[merge.id], self._users[merge.id]
+        standing = self._standing(merge.id)
+        del self._merges[merge.id]
         for uses in filter(None, (self._domain, self._reference)):
-            np.add.at(uses.of, list(merge.pieces or (merge.left, merge.right)), uses.of[merge.id])
-        self._use(merge, -1)
-        yield from {part for part in (merge.left, merge.right) if self._users.get(part) == 0}
+            np.add.at(uses.of, standing, uses.of[merge.id])
+        for part in {merge.left, merge.right}:
+            self._users[part] -= 1
+            if part in self._merges and not self._users[part]:
+                yield part
 
-    def _use(self, merge: Merge, change: int) -> None:
-        for part in (merge.left, merge.right):
-            if part in self._users:
-                self._users[part] += change
+
+def _parts(extended: Family, proposed: Sequence[Merge]) -> dict[int, tuple[int, ...]]:
+    """What stands in the place of each token without it: for a whole pre-token, what the rules make of it."""
+    whole = [merge for merge in proposed if merge.kind == WHOLE]
+    by_rules = extended.encode_entries([merge.token for merge in whole]) if whole else []
+    parts = {merge.id: merge.pieces or (merge.left, merge.right) for merge in proposed}
+    return parts | {merge.id: tuple(ids) for merge, ids in zip(whole, by_rules, strict=True)}

@@ -14,6 +14,8 @@ class Exposure:
     """How often its pair stood side by side when it was chosen."""
     uses: int
     """How often it occurs where the corpus is encoded with all new tokens."""
+    saved: int
+    """Tokens that it saves there: at each use, those that would stand in its place without it, less one."""
     tokens: int
     """Base tokens of the corpus."""
     reference_uses: int = 0

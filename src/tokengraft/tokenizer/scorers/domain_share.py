@@ -8,7 +8,7 @@ from tokengraft.tokenizer.scorers import Exposure, scorers
 def domain_share(exposure: Exposure) -> float:
     """Its rate in the domain over the sum of its rates in domain and reference corpus: 1 for what only the domain has.
 
-    >>> domain_share(Exposure(count=9, uses=6, tokens=100, reference_uses=2, reference_tokens=100))
+    >>> domain_share(Exposure(count=9, uses=6, saved=6, tokens=100, reference_uses=2, reference_tokens=100))
     0.75
     """
     if not exposure.reference_tokens:
