@@ -22,7 +22,9 @@ SIDES = ((5, 4, 0), (5, -12, 0), (-5, 4, 1), (-5, -12, 1))
 
 def label_some(axes: Axes, points: Sequence[tuple[float, float, str]]) -> int:
     """How many of `points` (x, y, name) got their names: spread evenly over them, and only where there is room."""
-    axes.get_figure(root=True).draw_without_rendering()  # only then is it known where a point lies
+    figure = axes.get_figure(root=True)
+    assert figure
+    figure.draw_without_rendering()  # only then is it known where a point lies
     low, top = axes.transAxes.transform((0, 1))
     right, bottom = axes.transAxes.transform((1, 0))
     taken = [(low, top - LEGEND[1], low + LEGEND[0], top)]
