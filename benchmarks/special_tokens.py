@@ -1,6 +1,6 @@
 """What does adding `<|user|>`, `<|assistant|>` and `<|pad|>` do to a model before and in training, and by which way?
 
-    python benchmarks/special_tokens.py [MODEL ...] [--way WAY ...]
+    python benchmarks/special_tokens.py [MODEL ...] [--way WAY ...] [--before]
 
 Without arguments: every way, on the bundled model and those of ../shared/data/models. Four ways: tokengraft; the same
 with its rows settled (`settle="own"`); transformers' default (`add_special_tokens`, `resize_token_embeddings`: the mean
@@ -17,21 +17,18 @@ import sys
 from pathlib import Path
 
 import torch
+from special_texts import cost, own_texts, real_texts
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
 import tokengraft as tg
 from tokengraft.bundled import MODEL_DIR
-from tokengraft.model.load import context_length
-from tokengraft.special.hearing import written
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
 LIKE = {"<|user|>": ["user", "User", "human"], "<|assistant|>": ["assistant", "answer"], "<|pad|>": {"role": "pad"}}
 CONTROL = ["<|user|>", "<|assistant|>"]
 STEPS, RATE, ROWS = 200, 1e-4, 4
 WAYS = ["tokengraft", "settled", "transformers", "no mean"]
-LONG = 400
-"""Tokens of the longer texts; fewer where the context is shorter."""
 
 
 def prepare(path, way, dtype):
@@ -43,7 +40,7 @@ def prepare(path, way, dtype):
         wanted = {**LIKE, **eos}
         if "smiles" in str(path):
             wanted |= dict.fromkeys(CONTROL)  # no words in this alphabet
-        tg.add_special_tokens(model, tokenizer, wanted, replace=["pad"], settle="own" if way == "settled" else None)
+        tg.add_special_tokens(model, tokenizer, wanted, replace=["pad"], settle="own" if way == "settled" else "no")
     else:
         names = {"pad_token": "<|pad|>", "additional_special_tokens": CONTROL}
         tokenizer.add_special_tokens(names | ({"eos_token": next(iter(eos))} if eos else {}))
@@ -65,15 +62,6 @@ def texts_of(model, tokenizer, size, count=ROWS, length=40):
     return ids
 
 
-def long_texts(model, tokenizer, size):
-    """Texts as long as a training's rows are; written with a cache."""
-    generator = torch.Generator().manual_seed(3)
-    begins = torch.randint(size, (ROWS, 1), generator=generator)
-    if tokenizer.bos_token_id is not None:
-        begins.fill_(tokenizer.bos_token_id)
-    return written(model, begins, min(LONG, context_length(model) - 3), size, generator)
-
-
 def loss_on(model, ids, labels, mask=None):
     return model(input_ids=ids, labels=labels, attention_mask=torch.ones_like(ids) if mask is None else mask).loss
 
@@ -92,21 +80,6 @@ def cost_inside(model, ids, user, assistant, eos):
     """Mean loss of the texts' own tokens where control tokens stand between them; those have no labels."""
     talk, own = conversations(ids, user, assistant, eos)
     return loss_on(model, talk, talk.masked_fill(~own, -100))
-
-
-def losses_of(model, ids):
-    """The loss of each token but a text's first."""
-    logits = model(ids).logits[:, :-1].float().flatten(0, 1)
-    return torch.nn.functional.cross_entropy(logits, ids[:, 1:].flatten(), reduction="none").view(len(ids), -1)
-
-
-def cost_in_parts(model, base, ids, user, assistant, eos):
-    """What the two cost, in parts of the base's loss: of all the texts' tokens, and of those not right behind one."""
-    talk, own = conversations(ids, user, assistant, eos)
-    before, after = losses_of(base, ids), losses_of(model, talk)[:, own[1:]]
-    more, behind = after - before, torch.zeros(ids.shape[1] - 1, dtype=torch.bool)
-    behind[[0, ids.shape[1] // 2 - 1]] = True
-    return more.sum() / before.sum(), more[:, ~behind].sum() / before.sum()
 
 
 def cost_of_ordinary_tokens(model, ids, eos, draws=16):
@@ -158,7 +131,29 @@ def same_alone(model, tokenizer, batch):
     return same, stopped, len(starts)
 
 
-def before_training(base, model, tokenizer, ids, longer, old):
+def costs(base, model, theirs, tokenizer, texts):
+    """What `<|user|>` and `<|assistant|>` cost in texts, in the middle and behind a line; by kind of text."""
+    pair = tokenizer.convert_tokens_to_ids(CONTROL)
+    found = {}
+    for kind, rows in texts.items():
+        anywhere, behind_line = (
+            cost(model, base, theirs, rows, *pair, at_line_end=where) if rows else None for where in (False, True)
+        )
+        found[f"{kind}, in its middle"] = str(anywhere or "–")
+        found["nats right behind, elsewhere"] = (
+            f"{anywhere.behind:+.2f}, {anywhere.elsewhere:+.2f}" if anywhere else "–"
+        )
+        found[f"{kind}, behind a line"] = str(behind_line or "–")
+        found[f"{kind}: tokens, 1 % from"] = (
+            f"{anywhere.length:.0f}; {anywhere.enough}, {behind_line.enough if behind_line else '–'}"
+            if anywhere
+            else "–"
+        )
+        found[f"nats {kind}"] = found.pop("nats right behind, elsewhere")
+    return found
+
+
+def before_training(base, model, tokenizer, ids, old):
     """What the tokens do to the model before its first update."""
     user, assistant, pad = tokenizer.convert_tokens_to_ids([*CONTROL, "<|pad|>"])
     eos = tokenizer.eos_token_id
@@ -166,7 +161,6 @@ def before_training(base, model, tokenizer, ids, longer, old):
         ours, theirs = model(ids).logits[..., :old], base(ids).logits[..., :old]
         plain, first = loss_on(base, ids, ids), loss_on(model, *padded(ids, pad))
         inside = cost_inside(model, ids, user, assistant, eos)
-        whole, elsewhere = cost_in_parts(model, base, longer, user, assistant, eos)
         ordinary = cost_of_ordinary_tokens(base, ids, eos if eos < old else int(ids[0, 0]))
         chances = model(ids).logits.float().softmax(-1)
     rows = model.get_input_embeddings().weight.detach()[[user, assistant]].float()
@@ -176,14 +170,12 @@ def before_training(base, model, tokenizer, ids, longer, old):
         "mass on pad": f"{chances[..., pad].mean():.0e}",
         "first step, text without them": f"{100 * (first / plain - 1):+.2f} %",
         "first step, their text between them": f"{100 * (inside / plain - 1):+.0f} %",
-        f"the same, texts of {LONG} tokens": f"{100 * whole:+.2f} %",
-        "of that, not right behind one": f"{100 * elsewhere:+.2f} %",
         "short text, two ordinary tokens": f"{100 * (ordinary / plain - 1):+.0f} %",
         "cosine of user and assistant": f"{torch.cosine_similarity(*rows, dim=0):.3f}",
     }
 
 
-def measure(path, way):
+def measure(path, way, *, train_too):
     base = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
     theirs = AutoTokenizer.from_pretrained(path)
     old = len(theirs)
@@ -191,7 +183,11 @@ def measure(path, way):
     ids = texts_of(base, theirs, old)
     user, assistant = tokenizer.convert_tokens_to_ids(CONTROL)
     talk, _ = conversations(ids, user, assistant, tokenizer.eos_token_id)
-    result = before_training(base, model.eval(), tokenizer, ids, long_texts(base, theirs, old), old)
+    result = before_training(base, model.eval(), tokenizer, ids, old)
+    texts = {"own text": own_texts(base, theirs, old), "real text": real_texts(path, base, theirs)}
+    result |= costs(base, model, theirs, tokenizer, texts)
+    if not train_too:
+        return result
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         trained = copy.deepcopy(model) if dtype == torch.float32 else prepare(path, way, dtype)[0]
         losses = train(trained, talk, tokenizer.pad_token_id)
@@ -206,6 +202,7 @@ def measure(path, way):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("models", nargs="*", type=Path)
+    parser.add_argument("--before", action="store_true", help="only what the tokens do before any update")
     parser.add_argument("--way", nargs="+", choices=WAYS, default=WAYS)
     given = parser.parse_args()
     models = given.models or [MODEL_DIR, *sorted(DATA.glob("*/"))]
@@ -216,7 +213,7 @@ def main():
     names = None
     for path in models:
         for way in given.way:
-            result = measure(path, way)
+            result = measure(path, way, train_too=not given.before)
             if names is None:
                 names = list(result)
                 print("| model | way | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 2))

@@ -140,6 +140,19 @@ def test_text_is_collated_as_the_training_says(folder, tokenizer, tmp_path):
     assert found_with(tmp_path / "other") == {"pad-is-eos"}
 
 
+def test_a_collator_that_cannot_pad_is_a_finding_and_no_crash(folder, tokenizer, tmp_path):
+    from tokengraft.diagnosis import examine, open_case, read_records
+
+    data = write(tmp_path / "data.jsonl", {"text": "the cat sat<|end|>"}, {"text": "the dog went home<|end|>"})
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(tmp_path / "other")
+    settings = {"collator": "DataCollatorForLanguageModeling"}
+    result = examine(open_case(folder, tmp_path / "other", data=read_records(data), training=settings))
+    assert codes(result.findings, ERROR) == {"pad-missing"}
+    assert "padding token" in result.skipped["batch-ids-beyond-table"]
+    assert "padding token" in result.skipped["labels-on-padding"]
+
+
 def test_messages_and_ids_are_read_too(folder, tokenizer, tmp_path):
     from tokengraft.diagnosis import open_case
 

@@ -102,6 +102,7 @@ def test_rows_that_are_broken_from_the_start(trained, tokenizer):
     with pytest.raises(NonFinite, match="before the first step") as caught, tg.Watch(trained, tokenizer):
         pass
     assert (caught.value.trace.rows, caught.value.trace.is_table) == ([4], True)
+    assert "no step did it" in str(caught.value)
 
 
 def test_steps_that_a_scaler_skips_do_not_count(trained, tokenizer):

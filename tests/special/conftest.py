@@ -23,10 +23,13 @@ TOKENS = {"<|user|>": ["cat", "dog"], "<|assistant|>": None, "<|pad|>": None}
 @pytest.fixture(autouse=True, scope="session")
 def short_texts():
     """What is fitted on is not what these tests are about: short texts are enough, and three times as quick."""
-    from tokengraft.special import hearing
+    from tokengraft.special import hearing, settling, settling_texts
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hearing, "WIDTH", 16)
+        patch.setattr(settling_texts, "WIDTH", 16)
+        patch.setattr(settling_texts, "OWN_TEXTS", 8)
+        patch.setattr(settling, "STEPS", 3)
         yield
 
 

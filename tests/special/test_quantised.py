@@ -7,6 +7,8 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 import tokengraft as tg
+from tokengraft.errors import ModelError
+from tokengraft.special.packing import is_packed
 
 from .conftest import TOKENS, files_of
 
@@ -60,6 +62,18 @@ def test_a_loaded_model(folder):
     report.undo()
     assert torch.equal(logits_of(model), before)
     assert len(model.get_input_embeddings().weight) == rows
+
+
+def test_a_packed_model_is_not_settled_and_a_fresh_one_is(folder):
+    model, tokenizer = load(folder)
+    logits_of(model)
+    if is_packed(model):  # on processors whose kernels want it so
+        with pytest.raises(ModelError, match="packed"):
+            tg.add_special_tokens(model, tokenizer, TOKENS, settle="own")
+        report = tg.add_special_tokens(model, tokenizer, TOKENS)
+        assert "packed" in report.notes[0]
+        assert report.settled is None
+    assert tg.add_special_tokens(*load(folder), TOKENS).settled is not None
 
 
 def test_a_folder_stays_in_four_bits_and_comes_back(folder, tmp_path):

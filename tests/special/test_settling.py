@@ -72,7 +72,7 @@ def test_only_control_tokens_move(make_folder, name, tmp_path):
     base = make_folder(name)
     wanted = {**TOKENS, "<|stop|>": {"role": "eos"}}
     settings = {"replace": ["eos"], "pad_to_multiple_of": 64}
-    tg.add_special_tokens(base, None, wanted, out=tmp_path / "plain", **settings)
+    tg.add_special_tokens(base, None, wanted, out=tmp_path / "plain", settle=False, **settings)
     report = tg.add_special_tokens(base, None, wanted, out=tmp_path / "settled", settle=True, **settings)
     plain, settled = (AutoModelForCausalLM.from_pretrained(tmp_path / part) for part in ("plain", "settled"))
     tables = [model.get_input_embeddings().weight for model in (plain, settled)]
@@ -138,6 +138,34 @@ def test_bad_input_is_refused_and_nothing_is_written(base, tmp_path, tokens, set
     with pytest.raises(error, match=words):
         tg.add_special_tokens(base, None, tokens, settle=settle, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("most", "wanted"), [(10**9, True), (0, False)])
+def test_a_small_model_is_settled_unasked(loaded, monkeypatch, most, wanted):
+    monkeypatch.setitem(settling.UNASKED, "cpu", most)
+    report = tg.add_special_tokens(*loaded, TOKENS)
+    assert (report.settled is not None) == wanted
+    assert any("--settle own" in note for note in report.notes) != wanted
+    report.undo()
+    assert tg.add_special_tokens(*loaded, TOKENS, settle="own").settled is not None
+
+
+def test_a_pad_token_alone_and_a_refusal_settle_nothing(loaded, monkeypatch):
+    monkeypatch.setitem(settling.UNASKED, "cpu", 0)
+    report = tg.add_special_tokens(*loaded, {"<|pad|>": None})
+    assert (report.settled, report.notes) == (None, ())
+    report.undo()
+    monkeypatch.setitem(settling.UNASKED, "cpu", 10**9)
+    assert tg.add_special_tokens(*loaded, TOKENS, settle="no").settled is None
+
+
+def test_own_texts_end_at_the_end_token(loaded, monkeypatch):
+    model, _ = loaded
+    rows = torch.tensor([[7, 5, 9, 3, 8, 8], [3, 5, 6, 4, 8, 8], [7, 3, 6, 4, 8, 8]])
+    monkeypatch.setattr(settling_texts, "written", lambda *_: rows)
+    made = settling_texts.own_texts(model, [316], 316, None, 3, 0)
+    assert [text.ids for text in made] == [(7, 5, 9, 3), (3, 5, 6, 4, 8, 8)]  # two tokens are no text
+    assert len(settling_texts.own_texts(model, [316], 316, None, None, 0)) == 3
 
 
 def test_texts_cost_less_with_settled_tokens(monkeypatch):

@@ -4,10 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tokengraft as tg
 from tokengraft.errors import TokenizerError
 from tokengraft.special.plan import make_plan
 from tokengraft.special.words import with_words
 from tokengraft.tokenizer import TokenizerFile
+
+from .conftest import of_conftest
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +65,31 @@ def test_words_that_are_refused(file, word, said):
 def test_a_word_that_is_one_token_already(extended):
     with pytest.raises(TokenizerError, match="already"):
         with_words(extended.file, ["tokengraft"])
+
+
+@pytest.fixture(scope="session", params=["sentencepiece", "metaspace"])
+def sentencepiece(request, english):
+    """Families that put a space before every text."""
+    return TokenizerFile.load(of_conftest("tokenizer/conftest.py", "make_sentencepiece")(request.param, english))
+
+
+def test_sentencepiece_has_a_token_for_each_form(sentencepiece):
+    words = with_words(sentencepiece, ["thedog"])
+    assert words.merged
+    assert set(words.whole) == {"thedog", " thedog"}
+    alone, spaced = words.whole["thedog"], words.whole[" thedog"]
+    assert [words.file.token_bytes(number) for number in (alone, spaced)] == [b"thedog", b" thedog"]
+    assert words.file.encode(["a thedog"])[0][-1] == spaced
+    assert words.file.encode(["(thedog"])[0][-1] == alone
+    with pytest.raises(TokenizerError, match="already"):
+        with_words(words.file, ["thedog"])
+
+
+@pytest.mark.data
+def test_words_for_a_real_sentencepiece_model(shared_data, tmp_path):
+    report = tg.add_words(shared_data / "models" / "stories260K-hf", None, ["dragon", "castle"], out=tmp_path / "out")
+    assert set(report.words) == {"dragon", " dragon", "castle", " castle"}
+    assert len(report.ids) == report.rows_after - report.rows_before
+    with pytest.raises(TokenizerError, match="already"):
+        tg.add_words(shared_data / "models" / "stories260K-hf", None, ["the"], out=tmp_path / "other")
+    assert not (tmp_path / "other").exists()

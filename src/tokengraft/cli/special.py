@@ -23,7 +23,10 @@ Multiple = Annotated[int, Parameter(help="Rows of the tables are rounded up to a
 Share = Annotated[float, Parameter(help="Probability that all new tokens together may take before training.")]
 Settle = Annotated[
     str | None,
-    Parameter(help="Let tokens learn to be unnoticed at first: on a file of texts, or `own` for the model's own."),
+    Parameter(
+        help="Let tokens learn to be unnoticed at first: on a file of texts, `own` for the model's own, or `no`. "
+        "Unset: `own` for a small model."
+    ),
 ]
 Data = Annotated[Path | None, Parameter(help="Training set (JSON Lines): does it use the tokens?")]
 

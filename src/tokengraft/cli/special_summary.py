@@ -34,7 +34,7 @@ def print_special(outcome: "Outcome", *, machine: bool) -> None:
 
 def _print_added(console: Console, added: "Added") -> None:
     roles = {number: role for role, number in added.roles.items()}
-    table = Table(title=f"{len(added.ids)} new tokens", title_justify="left")
+    table = Table(title=f"{len(added.ids)} new token{'s' * (len(added.ids) != 1)}", title_justify="left")
     for name in ("token", "id", "role", "starts", "share of probability"):
         table.add_column(name, justify="right" if name in {"id", "share of probability"} else "left")
     for token, number in added.ids.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from tokengraft.diagnosis.adapter import Adapter, adapter_of, read_adapter
 from tokengraft.diagnosis.batches import PER_BATCH, Batch, as_batches
-from tokengraft.diagnosis.collate import collated
+from tokengraft.diagnosis.collate import CollatorError, collated
 from tokengraft.diagnosis.sources import SMALL_BYTES, Source, source_of
 from tokengraft.diagnosis.tables import Tables
 from tokengraft.diagnosis.training import TrainingSettings, read_training
@@ -65,6 +65,20 @@ class Case:
         return as_batches(self.given)
 
     @cached_property
+    def cannot_collate(self) -> str | None:
+        """Why the training's collator makes no batches; None where it does."""
+        try:
+            _ = self.batches
+        except CollatorError as error:
+            return error.found
+        return None
+
+    @property
+    def any_batches(self) -> list[Batch]:
+        """The batches; none where no data was given, or the collator makes none of it."""
+        return [] if self.given is None or self.cannot_collate else self.batches
+
+    @cached_property
     def model(self) -> Any:
         """The whole model in memory."""
         return self.source.load()
@@ -119,9 +133,17 @@ def _no_forward(case: Case) -> str | None:
     return f"the model cannot be loaded: {reason}" if reason else None
 
 
-def _no_labels(case: Case) -> str | None:
+def _no_batches(case: Case) -> str | None:
     if case.given is None:
         return _given("data", "--data")
+    reason = case.cannot_collate
+    return f"the collator makes no batches: {reason}" if reason else None
+
+
+def _no_labels(case: Case) -> str | None:
+    reason = _no_batches(case)
+    if reason:
+        return reason
     if all(batch.labels is None for batch in case.batches):
         return "the batches have no labels (give them, or name the collator in --train-config)"
     return None
@@ -133,7 +155,7 @@ NEEDS: dict[str, Callable[[Case], str | None]] = {
         None if case.vocabulary and case.vocabulary.template else "the tokenizer has no chat template"
     ),
     "model": _no_forward,
-    "batches": lambda case: None if case.given is not None else _given("data", "--data"),
+    "batches": _no_batches,
     "labels": _no_labels,
     "training": lambda case: None if case.training else _given("training settings", "--train-config"),
     "adapter": lambda case: None if case.adapter else _given("adapter", "--adapter"),

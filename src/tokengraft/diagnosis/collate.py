@@ -8,6 +8,10 @@ from tokengraft.diagnosis.training import TrainingSettings
 from tokengraft.errors import ConfigError, CorpusError, TokenizerError
 
 
+class CollatorError(CorpusError):
+    """The training's own collator makes no batches of the data."""
+
+
 def collated(
     records: Sequence[dict[str, Any]], tokenizer: Any, training: TrainingSettings | None, size: int
 ) -> list[Batch]:
@@ -19,6 +23,7 @@ def collated(
         CorpusError: records are of different forms, or of none that is known.
         TokenizerError: there is text and no tokenizer, or the tokenizer cannot pad or has no chat template.
         ConfigError: transformers has no collator of that name.
+        CollatorError: the collator refuses the data, for instance as there is no pad token.
     """
     encoder = _encoder(tokenizer)
     features = [_feature(record, encoder, number) for number, record in enumerate(records, start=1)]
@@ -26,7 +31,15 @@ def collated(
     if training is None or training.collator is None:
         return [_padded(group, encoder) for group in groups]
     collator = _collator(training.collator, encoder, training)
-    return as_batches([dict(collator([dict(feature) for feature in group])) for group in groups])
+    try:
+        made = [dict(collator([dict(feature) for feature in group])) for group in groups]
+    except Exception as error:  # collators refuse data in their own ways
+        raise CollatorError(
+            found=f"{training.collator}: {str(error).partition('. ')[0]}",
+            expected="data that the training's collator makes batches of",
+            do="see the other findings, or give batches of ids",
+        ) from error
+    return as_batches(made)
 
 
 def _encoder(tokenizer: Any) -> Any:

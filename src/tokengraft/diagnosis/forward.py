@@ -27,8 +27,8 @@ def prompts(case: Case) -> list[Int[Tensor, " positions"]]:
 
 def _ordinary(case: Case) -> list[int]:
     assert case.vocabulary
-    if case.given is not None and in_batches(case):
-        batch = case.batches[0]
+    if in_batches(case):
+        batch = case.any_batches[0]
         return batch.ids[0][batch.attended[0]].tolist()
     return case.vocabulary.encode(TEXT)
 

@@ -15,6 +15,4 @@ def important(case: Case) -> set[int]:
 
 def in_batches(case: Case) -> set[int]:
     """Ids that the batches hold as text."""
-    if case.given is None:
-        return set()
-    return {number for batch in case.batches for number in batch.ids[batch.attended].unique().tolist()}
+    return {number for batch in case.any_batches for number in batch.ids[batch.attended].unique().tolist()}

@@ -77,6 +77,10 @@ def _sentence(trace: Trace, when: str) -> str:
 
 
 def _advice(trace: Trace) -> str:
+    if trace.where == "parameter" and not trace.batch:
+        return (
+            "the model came so, no step did it: give these rows new values (tokengraft doctor MODEL: rows-not-finite)"
+        )
     if trace.where == "parameter" and len(trace.rows) > 1 and trace.is_table:
         return "check the optimiser's eps and the parameters' dtype (tokengraft doctor --train-config: fp16-adam-eps)"
     if trace.where == "loss":

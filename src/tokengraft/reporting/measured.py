@@ -12,13 +12,13 @@ from matplotlib.axes import Axes
 from tokengraft.reporting.charts import canvas, limits, smoothed
 from tokengraft.reporting.data import Token
 from tokengraft.reporting.evidence import Curve, Detail, Difference, RowMap, Table
+from tokengraft.reporting.labels import label_some
 from tokengraft.reporting.numbers import count, decimal, percent, signed
 from tokengraft.reporting.svg import ACCENT, GREY, INK, MUTED, RULE, SETTINGS, SOFT, inline_svg
-from tokengraft.reporting.text import inline, readable
+from tokengraft.reporting.text import readable
 
 MOST_POINTS = 600
 """Points of a scatter chart; each takes about 70 bytes of the page."""
-LABELLED = 10
 FEW = 12
 """Points of a curve that are drawn as they are; more are smoothed."""
 CONTROL = "control "
@@ -229,13 +229,11 @@ def row_map(found: RowMap) -> Markup | None:
         for kind, (colour, size, label) in styles.items():
             where = kinds == kind
             axes.scatter(x[where], y[where], s=size, color=colour, alpha=0.65, linewidths=0, label=label)
-        for place in np.flatnonzero(kinds == "new")[:: max(1, int((kinds == "new").sum() / LABELLED))]:
-            text = readable(inline(found.texts[place]))
-            axes.annotate(text[:16], (x[place], y[place]), (4, 3), textcoords="offset points", color=INK, fontsize=10)
         axes.set(xticks=[], yticks=[])
         share = "" if found.explained is None else f", {percent(found.explained)} of their variance"
         axes.set_title(f"Input rows on their two main directions{share}")
         _legend(axes)
+        label_some(axes, [(x[place], y[place], found.texts[place]) for place in np.flatnonzero(kinds == "new")])
     return inline_svg(figure, "map", "Map of new rows among old ones, by principal components")
 
 

@@ -16,7 +16,7 @@ from tokengraft.special.plan import Plan, make_plan
 from tokengraft.special.reload import check_reload
 from tokengraft.special.remove import last_addition, take_back
 from tokengraft.special.rows import Silence
-from tokengraft.special.settling import Settled
+from tokengraft.special.settling import Settled, obstacle
 from tokengraft.special.settling_texts import Text, asked_texts
 
 
@@ -43,7 +43,7 @@ class Added:
     compared_logits: int
     """Old logits compared before and after: all identical bit for bit."""
     settled: Settled | None = None
-    """What settling did, where it was asked for."""
+    """What settling did, where control tokens were settled."""
     words: dict[str, int] = field(default_factory=dict)
     """Those that are words, alone and after a space."""
     parts: tuple[str, ...] = ()
@@ -74,13 +74,14 @@ def add_special_tokens(
     inside. All new tokens together take at most `share` of
     the probability on text without them, pad none; `replace` names roles whose token may change. Old rows and old
     logits stay bit-identical, and that is checked. `settle` lets control tokens learn to be unnoticed at first: on
-    texts (a file, or texts and conversations), or with True on some that the model writes itself.
+    texts (a file, or texts and conversations), or with True on some that the model writes itself. None is True for a
+    model so small that it takes seconds (`settling.UNASKED`), False for a larger one.
 
     Raises:
         ConfigError: a request or a setting is of no known form.
         CorpusError: `settle` names texts that cannot be read, or none that is long enough.
         TokenizerError: a token exists, cannot be found in text, takes another's role, or there is no tokenizer.
-        ModelError: the model cannot be loaded, or has no tables that can be grown.
+        ModelError: the model cannot be loaded, has no tables that can be grown, or is to be settled and cannot learn.
         CheckError: an old id, row or logit changed; nothing was written.
         RunFolderError: `out` is missing, in use or cannot be written.
     """
@@ -90,7 +91,7 @@ def add_special_tokens(
     }  # fmt: skip
     if not isinstance(model, str | Path):
         plan = make_plan(_given(tokenizer), tokens, words, replace=replace, **template)
-        return _to_loaded(model, tokenizer, plan, settings, asked_texts(plan, settle))
+        return _to_loaded(model, tokenizer, plan, settings, asked_texts(plan, settle), unasked=settle is None)
     source, place = folder_of(model), _place(model, out, in_place=in_place)
     adapter = source if is_adapter(source) else None
     source = base_of(source) if adapter else source
@@ -98,8 +99,9 @@ def add_special_tokens(
     texts = asked_texts(plan, settle)
     check_model(str(source))
     loaded = load_model(str(source), device=device, trust_remote_code=trust_remote_code)
+    texts, notes = _unless_costly(loaded, texts, unasked=settle is None)
     done = graft(loaded, plan, **asdict(settings), texts=texts)
-    report = _report(plan, done, out=str(place))
+    report = _report(plan, done, notes, out=str(place))
     with replaced(place) as folder:
         whole = folder / BASE if adapter else folder
         whole.mkdir(exist_ok=True)
@@ -153,7 +155,16 @@ def _given(tokenizer: Any) -> Any:
     return tokenizer
 
 
-def _to_loaded(model: Any, tokenizer: Any, plan: Plan, settings: _Settings, texts: Sequence[Text] | None) -> Added:
+def _unless_costly(model: Any, texts: list[Text] | None, *, unasked: bool) -> tuple[list[Text] | None, tuple[str, ...]]:
+    """The texts to settle on, none where something stands against what nobody asked for; and what is said about it."""
+    why = None if texts is None else obstacle(model, unasked=unasked)
+    return (None, (why,)) if why else (texts, ())
+
+
+def _to_loaded(
+    model: Any, tokenizer: Any, plan: Plan, settings: _Settings, texts: list[Text] | None, *, unasked: bool
+) -> Added:
+    texts, notes = _unless_costly(model, texts, unasked=unasked)
     done = graft(model, plan, **asdict(settings), texts=texts)
     try:
         before = put_into(tokenizer, plan)
@@ -167,10 +178,10 @@ def _to_loaded(model: Any, tokenizer: Any, plan: Plan, settings: _Settings, text
             vars(tokenizer).clear()
             vars(tokenizer).update(copies.deepcopy(before))
 
-    return _report(plan, done, undo=undo)
+    return _report(plan, done, notes, undo=undo)
 
 
-def _report(plan: Plan, done: Grafted, **more: Any) -> Added:
+def _report(plan: Plan, done: Grafted, notes: Sequence[str], **more: Any) -> Added:
     forms = {number: form for form, number in plan.words.whole.items()}
     ids = {forms.get(number, name): number for number, name in plan.ids.items()}
     names, control = list(ids), {token.content for token in plan.tokens}
@@ -189,7 +200,7 @@ def _report(plan: Plan, done: Grafted, **more: Any) -> Added:
         settled=done.settled,
         words=plan.words.whole,
         parts=tuple(name for name, number in ids.items() if number not in forms and name not in control),
-        notes=plan.words.notes,
+        notes=(*plan.words.notes, *notes),
         **more,
     )
 

@@ -19,3 +19,9 @@ def unpacked(model: Any) -> Iterator[None]:
     finally:
         for module in packing:
             setattr(module, FLAG, True)
+
+
+def is_packed(model: Any) -> bool:
+    """Whether a pass without gradients has packed a layer already: no gradient goes through it then."""
+    states = (getattr(getattr(module, "weight", None), "quant_state", None) for module in model.modules())
+    return any(getattr(state, "packing_format_for_cpu", False) for state in states)

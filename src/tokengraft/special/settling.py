@@ -12,15 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tokengraft.errors import ModelError
 from tokengraft.model import NewRows
 from tokengraft.progress import bar
 from tokengraft.special.hearing import Hearing
+from tokengraft.special.packing import is_packed
 from tokengraft.special.plan import Plan
 from tokengraft.special.rows import Rows, quieted_again
 from tokengraft.special.settling_task import Cost, Task
 from tokengraft.special.settling_texts import Text, own_texts, settled_tokens, width_of
 
-STEPS, EVERY, PATIENCE = 200, 10, 3
+STEPS, EVERY, PATIENCE = 200, 10, 5
 """At most so many steps; a look at held-out texts every so many; an end after so many looks that were no better."""
 
 ENOUGH = 0.01
@@ -28,6 +30,33 @@ ENOUGH = 0.01
 
 BETTER = 0.97
 """A look is better where the cost is no more than this part of the best one before."""
+
+
+UNASKED = {"cpu": 20_000_000, "accelerator": 1_000_000_000}
+"""Parameters of the largest model whose tokens are settled unasked: on a CPU half a minute for 4.5 million of them."""
+
+
+def obstacle(model: Any, *, unasked: bool) -> str | None:
+    """Why tokens of this model are not settled though nobody refused it; None where they are.
+
+    Raises:
+        ModelError: it was asked for, and no gradient goes through the model.
+    """
+    if is_packed(model):
+        if unasked:
+            return "not settled: bitsandbytes has packed this model, and no gradient goes through it"
+        raise ModelError(
+            found="settling, and a model in 4 bits that bitsandbytes has packed at a pass without gradients",
+            expected="a model that gradients go through",
+            do="load it anew and add the tokens first, or leave settling out",
+        )
+    count, most = model.num_parameters(), UNASKED["cpu" if model.device.type == "cpu" else "accelerator"]
+    if not unasked or count <= most:
+        return None
+    return (
+        f"not settled: with {count / 1e6:.0f} M parameters it takes minutes or more on this device; "
+        f"`--settle own`, or a file of texts, does it"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +85,7 @@ def settled_rows(
     """
     tokens, first, begin = settled_tokens(plan), plan.base_size, plan.base.bos_id
     width = width_of(model, len(tokens))
-    chosen = [text.cut(width) for text in texts] or own_texts(model, tokens, first, begin, seed)
+    chosen = [text.cut(width) for text in texts] or own_texts(model, tokens, first, begin, plan.base.eos_id, seed)
     new, settled = settle(model, made.new, first, tokens, chosen, begin=begin, own=not texts, seed=seed)
     if new.tied:
         made = quieted_again(made, new, hearings, share)
@@ -71,7 +100,8 @@ def settle(
 ) -> tuple[NewRows, Settled]:  # fmt: skip
     """The rows with those of `tokens` settled, and what came of it; the model is frozen, and stays as it is.
 
-    A quarter of the texts is held out. The rows are the best that were seen there, which may be those it began with.
+    Up to 16 texts, a quarter at most, are held out. The rows are the best that were seen there, which may be those it
+    began with.
     """
     started = time.monotonic()
     task = Task(model, made, base_size, tokens, texts, begin, seed)

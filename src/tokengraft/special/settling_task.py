@@ -17,6 +17,9 @@ from tokengraft.special.settling_texts import Batch, Text, batch_of
 ROWS, CHUNK = 4, 256
 """Texts of a step; predictions whose logits are held at once."""
 
+HELD = 16
+"""Texts at most that the rows are not fitted on; they are read at every look."""
+
 RATE, BETAS = 0.5, (0.9, 0.95)
 """Rate of Adam, in parts of a typical entry of the table."""
 
@@ -46,7 +49,7 @@ class Task:
         self.rows = NewRows(made.inputs, made.head, made.bias, tied=made.tied).to(model.device)
         self.composed, self.projection = Composed(model, self.rows, base_size), find_projection(model)
         self.tokens, self.begin = tokens, begin
-        held = max(1, len(texts) // 4)
+        held = max(1, min(HELD, len(texts) // 4))
         self.held, self.texts = texts[:held], texts[held:] or texts
         self.generator = torch.Generator().manual_seed(seed)
         self.moving = torch.zeros(len(made.inputs), 1, device=model.device)

@@ -18,10 +18,10 @@ from tokengraft.special.hearing import WIDTH, written
 from tokengraft.special.plan import Plan
 from tokengraft.special.rendering import Renderer
 
-OWN = "own"
-"""In the place of texts: the model writes them itself."""
+OWN, NONE = "own", "no"
+"""In the place of texts: the model writes them itself, or nothing is settled."""
 
-TEXTS, OWN_TEXTS, SHORTEST = 64, 32, 4
+TEXTS, OWN_TEXTS, SHORTEST = 64, 96, 4
 """As many texts are read, and as many written; each has so many tokens or more."""
 
 PER_TEXT = 4
@@ -71,6 +71,7 @@ def asked_texts(plan: Plan, texts: Any) -> list[Text] | None:
     """What tokens are to be settled on: None for not at all, nothing where the model is to write the texts itself.
 
     Otherwise texts of a file (JSON Lines with `text` or `messages`, or plain text), or of an iterable of such items.
+    `texts` None is as `own` where there are tokens to settle, and as `no` where there are none.
 
     Conversations are written out by the chat template. Where a text has the tokens, they keep their places.
 
@@ -79,9 +80,11 @@ def asked_texts(plan: Plan, texts: Any) -> list[Text] | None:
         CorpusError: the file cannot be read, or no text has enough tokens.
         TokenizerError: there are conversations, and the tokenizer has no chat template.
     """
-    if texts is None or texts is False:
+    if texts is False or texts == NONE:
         return None
     tokens = settled_tokens(plan)
+    if texts is None:
+        return [] if tokens else None
     if not tokens:
         raise ConfigError(
             found="settling, and no token that stands between texts",
@@ -115,14 +118,25 @@ def _items(path: str | Path) -> Iterable[Any]:
     return [part for part in text.split("\n\n") if part.strip()]
 
 
-def own_texts(model: Any, tokens: Sequence[int], base_size: int, begin: int | None, seed: int) -> list[Text]:
-    """Texts that the model writes itself, each from its begin token where it has one."""
+def own_texts(
+    model: Any, tokens: Sequence[int], base_size: int, begin: int | None, end: int | None, seed: int
+) -> list[Text]:
+    """Texts that the model writes itself, each from its begin token to its end token where it has them.
+
+    What a model goes on writing behind its end token is like nothing that it was trained on.
+    """
     generator = torch.Generator().manual_seed(seed)
     begins = torch.randint(base_size, (OWN_TEXTS, 1), generator=generator)
     if begin is not None:
         begins.fill_(begin)
-    width = width_of(model, len(tokens))
-    return [Text(tuple(row)) for row in written(model, begins, width, base_size, generator).tolist()]
+    rows = written(model, begins, width_of(model, len(tokens)), base_size, generator).tolist()
+    whole = [_ended(row, end) for row in rows]
+    return [Text(tuple(row)) for row in whole if len(row) >= SHORTEST] or [Text(tuple(row)) for row in rows]
+
+
+def _ended(row: list[int], end: int | None) -> list[int]:
+    """The row up to its end token; a first token that is the end token as well does not end it."""
+    return row[: row.index(end, 1) + 1] if end in row[1:] else row
 
 
 def width_of(model: Any, tokens: int) -> int:

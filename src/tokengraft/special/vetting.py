@@ -52,6 +52,9 @@ def existing_id(file: TokenizerFile, content: str) -> int | None:
     """The id of the one token that `content` already is."""
     if content in file.ids:
         return file.ids[content]
+    spelled = file.ids.get(content.replace(" ", "▁"))  # SentencePiece's space
+    if spelled is not None and file.token_bytes(spelled) == content.encode("utf-8", "replace"):
+        return spelled
     [ids] = file.encode([content])
     whole = len(ids) == 1 and file.token_bytes(ids[0]).strip() == content.strip().encode("utf-8", "replace")
     return ids[0] if whole else None

@@ -38,18 +38,18 @@ def with_words(file: TokenizerFile, words: Sequence[str], leading_space: str = "
     """
     asked = list(dict.fromkeys(words))
     for word in asked:
-        _refuse(file, word)
+        _refuse(file, word, leading_space)
     done = _by_merges(file, asked, leading_space)
     rest = [word for word in asked if not {word, f" {word}"} & set(done.whole)]
     return _by_added_tokens(file, done, rest) if rest else done
 
 
-def _refuse(file: TokenizerFile, word: str) -> None:
+def _refuse(file: TokenizerFile, word: str, leading_space: str) -> None:
     refuse_text(file, word)
-    number = existing_id(file, word)
-    if number is not None and existing_id(file, " " + word) is not None:
+    found = [existing_id(file, form) for form in spaced([word], leading_space)]
+    if None not in found:
         raise TokenizerError(
-            found=f"word {word!r}, which is token {number} already",
+            found=f"word {word!r}, which is token {found[-1]} already",
             expected="a word that the tokenizer splits",
             do="leave it out",
         )
@@ -66,7 +66,10 @@ def _by_merges(file: TokenizerFile, words: Sequence[str], leading_space: str) ->
         )
     except TokengraftError as error:  # no word among them that merges could make, or a promise that would not hold
         return Words(file, (), {}, notes=(f"merges could not be used: {error.found}",))
-    whole = {form: ids[0] for form, ids in zip(forms, extended.encode(forms), strict=True) if len(ids) == 1}
+    # SentencePiece puts a space before every text: alone, "word" is encoded as the token of " word".
+    made = {token.bytes: token.id for token in extended.new_tokens}
+    alone = {form: ids[0] for form, ids in zip(forms, extended.encode(forms), strict=True) if len(ids) == 1}
+    whole = alone | {form: made[form.encode()] for form in forms if form.encode() in made}
     return Words(extended.file, extended.new_tokens, whole, merged=True)
 
 
@@ -74,6 +77,12 @@ def _by_added_tokens(base: TokenizerFile, done: Words, words: Sequence[str]) -> 
     file = done.file
     # A form with a space before it would never match: to the library the space then has a letter on its left.
     forms = [word for word in words if existing_id(file, word) is None]
+    if not (forms or done.tokens):
+        raise TokenizerError(
+            found=f"word {words[0]!r}, which is token {existing_id(file, words[0])} already, without a space before it",
+            expected="a word that the tokenizer splits, or one whose form after a space merges can make",
+            do="leave it out",
+        )
     made = with_added(file, forms, FLAGS, {})
     tokens = tuple(
         NewToken(

@@ -51,7 +51,7 @@ def masked_ends(case: Case, eos: int) -> tuple[int, int]:
     of them at the end counts as text.
     """
     real = masked = 0
-    for batch in case.batches if case.given is not None else ():
+    for batch in case.any_batches:
         if batch.labels is None:
             continue
         ends = batch.ids == eos

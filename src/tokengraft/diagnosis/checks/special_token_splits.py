@@ -1,5 +1,6 @@
 """Special tokens in pieces."""
 
+import shlex
 from collections.abc import Iterator
 
 from tokengraft.diagnosis.case import Case
@@ -20,9 +21,11 @@ def special_token_splits(case: Case) -> Iterator[Finding]:
             split[token] = ids
     if split:
         shown = "; ".join(f"{token!r} → {vocabulary.named(ids)}" for token, ids in list(split.items())[:4])
+        what = "1 special token is" if len(split) == 1 else f"{len(split)} special tokens are"
+        flags = " ".join(f"--token {shlex.quote(token)}" for token in list(split)[:4])
         yield error(
-            f"{len(split)} special tokens are not one id: {shown}",
+            f"{what} not one id: {shown}",
             "The text of the token reaches the model as ordinary pieces; its own row, if it has one, is never used.",
-            "add them as special tokens: tokengraft special MODEL --token TOKEN --out NEW",
+            f"add it to tokenizer and model: tokengraft special MODEL {flags} --out NEW",
             tokens={token: list(ids) for token, ids in split.items()},
         )

@@ -23,16 +23,18 @@ def tokenizer_class_transformers_4(case: Case) -> Iterator[Finding]:
     """The tokenizer's settings are written as only transformers 5 reads them."""
     assert case.vocabulary
     settings = case.vocabulary.file.config
-    reasons = []
+    reasons, remedies = [], []
     if settings.get("tokenizer_class") == FIVE:
         reasons.append(f"tokenizer_class is {FIVE}")
+        remedies.append(f"set tokenizer_class to {BOTH}")
     if isinstance(settings.get("extra_special_tokens"), list):
         reasons.append("extra_special_tokens is a list")
+        remedies.append("rename the list to additional_special_tokens")
     if reasons:
         yield warning(
             f"{' and '.join(reasons)}: transformers 4 cannot load this tokenizer",
             "Serving programs and colleagues with transformers 4 get an exception. The tokenizer itself is fine.",
-            f"set tokenizer_class to {BOTH} and write the list as additional_special_tokens; both versions load that",
+            f"in {FILE}, {' and '.join(remedies)}; both versions load that (--fix does so on a copy)",
             reasons=reasons,
         ).repairable()
 
