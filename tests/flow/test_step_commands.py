@@ -89,7 +89,7 @@ def test_tables_for_people(model_folder, extension_folder, tmp_path, capsys):
     done("graft", model_folder, extension_folder, "--out", tmp_path / "grafted")
     done("interpret", tmp_path / "grafted", model_folder)
     output = capsys.readouterr().out
-    for word in ("centred cosine", "effective rank", "nearest old tokens", "subtoken-mean"):
+    for word in ("centred cosine", "effective rank", "nearest old tokens", "exponential"):
         assert word in output
 
 

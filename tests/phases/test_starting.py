@@ -50,6 +50,6 @@ def test_the_trial_prints_its_table_takes_the_best_and_leaves_the_rows_alone(unt
 def test_names_that_are_not_auto_are_taken_as_they_are(untied, extension):
     ingredients = given(untied, extension)
     assert choose_methods(ingredients, InitConfig(), tied=False) == {
-        "inputs": "subtoken-mean",
+        "inputs": "exponential",
         "head": "first-subtoken",
     }
