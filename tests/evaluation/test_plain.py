@@ -26,7 +26,7 @@ def close(ours, plain):
 
 @pytest.mark.parametrize("temperature", [1.0, 2.0])
 def test_losses_and_gradients_are_the_engines(grown, extension, windows, temperature):
-    phase = RowsPhase(grown, extension, DistillConfig(max_length=60, chunk=7, temperature=temperature))
+    phase = RowsPhase(grown, extension, DistillConfig(objective="kl", max_length=60, chunk=7, temperature=temperature))
     loss, parts, _ = phase.step(windows)
     loss.backward()
     model = copy.deepcopy(grown)
