@@ -178,7 +178,7 @@ print(ids.tolist())
 def test_an_adapter_and_its_merged_model_agree_in_plain_peft(whole, phased, program, tmp_path, rows):
     done = program(
         "train", "--model", whole.path, "--phase", "lora", "--corpus", phased["corpus"], "--steps", 6, "--out",
-        tmp_path / "t", "--set", f"phase.rows={rows}", "--set", "phase.rate=0.003", "--set", "phase.tokens_per_step=300",
+        tmp_path / "t", "--set", f"phase.rows={rows}", "--set", "phase.rate=3e-3", "--set", "phase.tokens_per_step=300",
         "--set", "evaluation.max_bytes=4000", "--set", "evaluation.prompts=0", "--json",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
