@@ -2,11 +2,13 @@
 
 python -P benchmarks/study_tables.py DIR [DIR …]
 
-One folder for each grid that `benchmarks/study.py` or `tokengraft compare` ran.
+One folder for each grid that `benchmarks/study.py` or `tokengraft compare` ran. Results are kept as
+`study.<hardware>.<date>.md`.
 """
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,8 @@ def main() -> None:
     for folder in parser.parse_args().folders:
         study = json.loads((folder / "study.json").read_text(encoding="utf-8"))
         general = study["base"].get("general")
-        print(f"## {folder.name}: {study['shared']}\n")
+        shared = re.sub(r"/[^\s,;]*/", "", study["shared"])  # names, and not where they lie on this machine
+        print(f"## {folder.name}: {shared}\n")
         print(
             f"Base: {study['base']['domain']['bits_per_byte']:.4f}"
             + (f", {general['bits_per_byte']:.4f}" if general else "")

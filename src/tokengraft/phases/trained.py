@@ -1,5 +1,6 @@
 """Weights that learn: some of a model's own, or new rows beside frozen tables. The optimiser sees float32."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,7 +19,7 @@ from tokengraft.model.tables import find_tables
 LOW = (torch.bfloat16, torch.float16)
 
 
-class Trained(nn.Module):
+class Trained(nn.Module, ABC):
     """A model of which some weights learn. The module's parameters are what the optimiser moves."""
 
     def __init__(self, model: Any, size: int, projection: Projection) -> None:
@@ -56,9 +57,9 @@ class Trained(nn.Module):
             kinds.setdefault((tables if is_table else settings.rate, decay), []).append(parameter)
         return AdamW([{"params": p, "lr": rate, "weight_decay": decay} for (rate, decay), p in kinds.items()])
 
+    @abstractmethod
     def is_table(self, name: str) -> bool:
         """Whether a parameter is a table, or rows of one."""
-        raise NotImplementedError
 
     def pull(self) -> None:
         """Moves gradients from the model's weights to what the optimiser moves."""
