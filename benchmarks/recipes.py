@@ -1,10 +1,11 @@
 """What does each recipe bring on the bundled model, and what does it cost?
 
-    python benchmarks/recipes.py OUT [RECIPE ...] [--rows 60] [--later 30]
+    python benchmarks/recipes.py OUT [RECIPE ...] [--full] [--rows 60] [--later 30]
 
 Each recipe runs as one command, `tokengraft expand --recipe NAME`, on the demo's domain with its control beside it, at
 its own objectives, schedules, rates and order of phases; the number of steps is the one given here, in place of steps
-or epochs sized for larger models. A folder that is there is gone on with: a stopped benchmark loses nothing.
+or epochs sized for larger models, or by `--full` the recipe's own, with its own steps' sizes and lengths.
+A folder that is there is gone on with: a stopped benchmark loses nothing.
 Results are kept as `recipes.<hardware>.<date>.md`.
 """
 
@@ -27,31 +28,40 @@ HEAD = (
 
 
 def settings(recipe, rows, later):
-    """The recipe on the bundled model; of its settings only the number and size of steps are changed."""
+    """The recipe on the bundled model; of its settings only the number and size of steps are changed, if they are."""
     chosen = read_recipe(recipe)
-    phase = {"steps": later, "epochs": None, "tokens_per_step": 2048, "max_length": 128}
     phases = [entry if isinstance(entry, dict) else {"phase": entry} for entry in chosen.get("phases", ["rows"])]
-    distill = {**chosen.get("distill", {}), "steps": rows, "epochs": None, "tokens_per_step": 2048}
-    distill["max_length"] = min(distill.get("max_length") or 128, 128)
-    if "refit_positions" not in distill or distill["refit_positions"]:
-        distill["refit_positions"] = 600 * rows
+    has_later = any(entry["phase"] != "rows" for entry in phases)
     corpus = {**chosen.get("corpus", {}), "path": "demo:domain"}
     corpus.pop("max_documents", None)  # fewer documents than any recipe asks for are there
-    has_later = any(entry["phase"] != "rows" for entry in phases)
-    return {
+    given = {
         **chosen,
         "model": str(MODEL_DIR),
         "corpus": corpus,
         "general": {"path": "demo:general"},
         "replay": {"path": "demo:replay"},
-        "title": f"Recipe {recipe}, {rows} steps of rows and {later} of each later phase",
         "tokens": {"size": 800, **chosen.get("tokens", {})},
         "control": "base" if has_later else None,
-        "distill": distill,
-        "phases": [entry if entry["phase"] == "rows" else {**entry, **phase} for entry in phases],
         "evaluation": {"memory": False, "max_bytes": 40_000, "prompts": 8, "prompt_tokens": 48,
                        "fertility_bytes": 400_000},
     }  # fmt: skip
+    if rows is None:
+        return {**given, "title": f"Recipe {recipe} in full"}
+    return {**given, **_shortened(recipe, chosen, phases, rows, later)}
+
+
+def _shortened(recipe, chosen, phases, rows, later):
+    """The settings in which a run of so many steps differs from the recipe itself."""
+    phase = {"steps": later, "epochs": None, "tokens_per_step": 2048, "max_length": 128}
+    distill = {**chosen.get("distill", {}), "steps": rows, "epochs": None, "tokens_per_step": 2048}
+    distill["max_length"] = min(distill.get("max_length") or 128, 128)
+    if "refit_positions" not in distill or distill["refit_positions"]:
+        distill["refit_positions"] = 600 * rows
+    return {
+        "title": f"Recipe {recipe}, {rows} steps of rows and {later} of each later phase",
+        "distill": distill,
+        "phases": [entry if entry["phase"] == "rows" else {**entry, **phase} for entry in phases],
+    }
 
 
 def run(out, recipe, rows, later):
@@ -86,17 +96,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("recipes", nargs="*", help="which ones; all where none is named")
+    parser.add_argument("--full", action="store_true", help="each recipe's own number and size of steps")
     parser.add_argument("--rows", type=int, default=60, help="steps of the rows")
     parser.add_argument("--later", type=int, default=30, help="steps of each later phase")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    found = {
-        recipe: run(arguments.out, recipe, arguments.rows, arguments.later)
-        for recipe in arguments.recipes or recipe_names()
-    }
+    steps = (None, None) if arguments.full else (arguments.rows, arguments.later)
+    said = "The recipes' own steps." if arguments.full else "{} steps of rows, {} of each later phase.".format(*steps)
+    found = {recipe: run(arguments.out, recipe, *steps) for recipe in arguments.recipes or recipe_names()}
     hardware = next(iter(found.values()))["hardware"]["cpu"]
     table = [
-        f"Hardware: {hardware}, 1 thread. {arguments.rows} steps of rows, {arguments.later} of each later phase.",
+        f"Hardware: {hardware}, 1 thread. {said}",
         "",
         HEAD,
         "|---|---|---|---|---|---|---|---|",

@@ -17,8 +17,8 @@ CORPORA = Path(__file__).resolve().parents[2] / "shared" / "data" / "corpora"
 REAL = {"model": "rich", "tinygpt-shakespeare-hf": "shakespeare", "chemts-gpt2-0.2m-smiles": "smiles"}
 """Where the real texts of a model come from, by the name of its folder; of the others' kind there are none here."""
 
-LONG, COUNT, SHORTEST = 400, 32, 24
-"""Tokens of a text, fewer where the context is shorter; texts of each kind; the shortest that counts."""
+LONG, COUNT, TURNS, SHORTEST = 400, 32, 128, 24
+"""Tokens of a text, fewer where the context is shorter; texts of each kind, and pairs of them; the shortest text."""
 
 
 def room(model):
@@ -57,7 +57,7 @@ def windows(passage, edge, size=2000):
     return [passage[passage.find(edge, start) + 1 :][:size] for start in starts]
 
 
-def real_texts(path, model, tokenizer):
+def real_texts(path, model, tokenizer, count=COUNT):
     """Texts of the kind that a model was trained on, none where the project's data has none of that kind."""
     name = REAL.get(Path(path).name)
     if name is None:
@@ -73,7 +73,7 @@ def real_texts(path, model, tokenizer):
         known = tokenizer.unk_token_id is None or tokenizer.unk_token_id not in ids[1:]
         if known and (SHORTEST <= len(ids) <= width if whole else len(ids) >= width):
             found.append(ids[:width])
-        if len(found) == COUNT:
+        if len(found) == count:
             break
     return found
 
@@ -89,17 +89,34 @@ class Placed:
     """Numbers of its own tokens that stand right behind one of the two."""
 
 
-def placed(row, tokenizer, user, assistant, *, at_line_end):
-    """The text with the two in it, the second in the middle or, in the middle, behind a line or a sentence."""
+def placed(row, cut, tokenizer, user, assistant):
+    """The text with the two in it, the second before its token number `cut`."""
     begin = int(row[0] == tokenizer.bos_token_id)
-    cut = len(row) // 2
-    if at_line_end:
-        cut = line_end(row, tokenizer, cut)
-        if cut is None:
-            return None
     ids = [*row[:begin], user, *row[begin:cut], assistant, *row[cut:]]
     columns = [place + (place >= begin) + (place >= cut) for place in range(len(row))]
     return Placed(ids, columns, [begin, cut])
+
+
+def in_the_middle(texts, _):
+    """Each text, and its middle."""
+    return [(row, len(row) // 2) for row in texts]
+
+
+def at_line_ends(texts, tokenizer):
+    """Each text with the place, nearest to its middle, that a line or a sentence ends before; others are left out."""
+    found = [(row, line_end(row, tokenizer, len(row) // 2)) for row in texts]
+    return [(row, cut) for row, cut in found if cut is not None]
+
+
+def between_two(texts, tokenizer):
+    """The first halves of each text and the next one, joined as the turns of a conversation are, and where."""
+    return [_joined(first, second, tokenizer) for first, second in zip(texts, [*texts[1:], texts[0]], strict=True)]
+
+
+def _joined(first, second, tokenizer):
+    before = first[: len(first) // 2]
+    after = second[: len(second) // 2][int(second[0] == tokenizer.bos_token_id) :]
+    return [*before, *after], len(before)
 
 
 def line_end(row, tokenizer, middle):
@@ -145,13 +162,11 @@ class Cost:
         return f"{100 * self.total / (self.plain / self.length):.0f}" if self.total > 0 else "any"
 
 
-def cost(model, base, tokenizer, texts, user, assistant, *, at_line_end=False):
-    """The cost of the two in texts; None where no text has a place for them."""
+def cost(model, base, tokenizer, texts, user, assistant):
+    """The cost of the two in texts, each with the place of the second; None where there is none."""
     rows = []
-    for row in texts:
-        text = placed(row, tokenizer, user, assistant, at_line_end=at_line_end)
-        if text is None:
-            continue
+    for row, cut in texts:
+        text = placed(row, cut, tokenizer, user, assistant)
         before = losses(base, row)
         # Its first token has no loss alone, and so none here.
         after = losses(model, text.ids)[[column - 1 for column in text.columns[1:]]]

@@ -2,11 +2,12 @@
 
     python benchmarks/special_tokens.py [MODEL ...] [--way WAY ...] [--before]
 
-Without arguments: every way, on the bundled model and those of ../shared/data/models. Four ways: tokengraft; the same
-with its rows settled (`settle="own"`); transformers' default (`add_special_tokens`, `resize_token_embeddings`: the mean
-with its covariance); and that with rows of no particular start (`mean_resizing=False`). A model without an end token
-gets one. Prints a Markdown table: first what the tokens do before any update, in percent of the base's loss on the same
-text; then 200 steps of full training on four conversations, and what the model writes after those in float32.
+Without arguments: every way, on the bundled model and those of ../shared/data/models. Four ways: tokengraft with its
+rows settled (`settle="own"`, what small models get unasked); the same without; transformers' default
+(`add_special_tokens`, `resize_token_embeddings`: the mean with its covariance); and that with rows of no particular
+start (`mean_resizing=False`). A model without an end token gets one. Prints a Markdown table: first what the tokens do
+before any update, in percent of the base's loss on the same text; then 200 steps of full training on four
+conversations, and what the model writes after those in float32.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 
 import torch
-from special_texts import cost, own_texts, real_texts
+from special_texts import COUNT, TURNS, at_line_ends, between_two, cost, in_the_middle, own_texts, real_texts
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
@@ -28,7 +29,7 @@ DATA = Path(__file__).resolve().parents[2] / "shared" / "data" / "models"
 LIKE = {"<|user|>": ["user", "User", "human"], "<|assistant|>": ["assistant", "answer"], "<|pad|>": {"role": "pad"}}
 CONTROL = ["<|user|>", "<|assistant|>"]
 STEPS, RATE, ROWS = 200, 1e-4, 4
-WAYS = ["tokengraft", "settled", "transformers", "no mean"]
+WAYS = ["tokengraft", "not settled", "transformers", "no mean"]
 
 
 def prepare(path, way, dtype):
@@ -36,11 +37,11 @@ def prepare(path, way, dtype):
     model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype)
     tokenizer = AutoTokenizer.from_pretrained(path)
     eos = {} if tokenizer.eos_token else {"<|end|>": {"role": "eos"}}
-    if way in {"tokengraft", "settled"}:
+    if way in {"tokengraft", "not settled"}:
         wanted = {**LIKE, **eos}
         if "smiles" in str(path):
             wanted |= dict.fromkeys(CONTROL)  # no words in this alphabet
-        tg.add_special_tokens(model, tokenizer, wanted, replace=["pad"], settle="own" if way == "settled" else "no")
+        tg.add_special_tokens(model, tokenizer, wanted, replace=["pad"], settle="own" if way == "tokengraft" else "no")
     else:
         names = {"pad_token": "<|pad|>", "additional_special_tokens": CONTROL}
         tokenizer.add_special_tokens(names | ({"eos_token": next(iter(eos))} if eos else {}))
@@ -132,24 +133,23 @@ def same_alone(model, tokenizer, batch):
 
 
 def costs(base, model, theirs, tokenizer, texts):
-    """What `<|user|>` and `<|assistant|>` cost in texts, in the middle and behind a line; by kind of text."""
+    """What `<|user|>` and `<|assistant|>` cost in texts: between two, in the middle and behind a line; by kind."""
     pair = tokenizer.convert_tokens_to_ids(CONTROL)
     found = {}
     for kind, rows in texts.items():
-        anywhere, behind_line = (
-            cost(model, base, theirs, rows, *pair, at_line_end=where) if rows else None for where in (False, True)
+        turns, anywhere, behind_line = (
+            cost(model, base, theirs, where(rows[:most], theirs), *pair)
+            for where, most in ((between_two, TURNS), (in_the_middle, COUNT), (at_line_ends, COUNT))
         )
+        found[f"two of {kind}, one in between"] = str(turns or "–")
         found[f"{kind}, in its middle"] = str(anywhere or "–")
-        found["nats right behind, elsewhere"] = (
-            f"{anywhere.behind:+.2f}, {anywhere.elsewhere:+.2f}" if anywhere else "–"
-        )
+        found[f"nats {kind}"] = f"{anywhere.behind:+.2f}, {anywhere.elsewhere:+.2f}" if anywhere else "–"
         found[f"{kind}, behind a line"] = str(behind_line or "–")
         found[f"{kind}: tokens, 1 % from"] = (
             f"{anywhere.length:.0f}; {anywhere.enough}, {behind_line.enough if behind_line else '–'}"
             if anywhere
             else "–"
         )
-        found[f"nats {kind}"] = found.pop("nats right behind, elsewhere")
     return found
 
 
@@ -184,7 +184,7 @@ def measure(path, way, *, train_too):
     user, assistant = tokenizer.convert_tokens_to_ids(CONTROL)
     talk, _ = conversations(ids, user, assistant, tokenizer.eos_token_id)
     result = before_training(base, model.eval(), tokenizer, ids, old)
-    texts = {"own text": own_texts(base, theirs, old), "real text": real_texts(path, base, theirs)}
+    texts = {"own text": own_texts(base, theirs, old, TURNS), "real text": real_texts(path, base, theirs, TURNS)}
     result |= costs(base, model, theirs, tokenizer, texts)
     if not train_too:
         return result

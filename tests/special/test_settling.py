@@ -164,8 +164,24 @@ def test_own_texts_end_at_the_end_token(loaded, monkeypatch):
     rows = torch.tensor([[7, 5, 9, 3, 8, 8], [3, 5, 6, 4, 8, 8], [7, 3, 6, 4, 8, 8]])
     monkeypatch.setattr(settling_texts, "written", lambda *_: rows)
     made = settling_texts.own_texts(model, [316], 316, None, 3, 0)
-    assert [text.ids for text in made] == [(7, 5, 9, 3), (3, 5, 6, 4, 8, 8)]  # two tokens are no text
+    whole = [text.ids for text in made if text.turn is None]
+    assert whole == [(7, 5, 9, 3), (3, 5, 6, 4, 8, 8)]  # two tokens are no text
     assert len(settling_texts.own_texts(model, [316], 316, None, None, 0)) == 3
+
+
+def test_two_texts_are_joined_as_turns(loaded, monkeypatch):
+    """Their beginnings, without what ended the first or began the second; the tokens stand before each."""
+    model, _ = loaded
+    rows = torch.tensor([[7, 5, 3, 8, 8, 8, 8, 8], [7, 6, 4, 9, 11, 12, 13, 14]])
+    monkeypatch.setattr(settling_texts, "written", lambda *_: rows)
+    monkeypatch.setattr(settling_texts, "WIDTH", 8)
+    monkeypatch.setattr(settling_texts, "SHORTEST", 3)
+    [turn] = [text for text in settling_texts.own_texts(model, [316, 317], 316, 7, 3, 0) if text.turn is not None]
+    assert turn == Text((7, 5, 6, 4, 9, 11), turn=2)
+    batch = batch_of([turn], [316, 317], 7, torch.Generator().manual_seed(0))
+    assert batch.ids.tolist() == [[7, 316, 5, 317, 6, 4, 9, 11]]
+    assert batch.target[batch.behind].tolist() == [5, 6]
+    assert turn.cut(2).turn is None
 
 
 def test_texts_cost_less_with_settled_tokens(monkeypatch):

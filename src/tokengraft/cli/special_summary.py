@@ -61,9 +61,15 @@ def _facts(added: "Added") -> list[tuple[str, str]]:
 def _settled(settled: "Settled") -> str:
     whose = "of the model's own" if settled.own else "of those given"
     before, after = settled.before, settled.after
+    between = (
+        ""
+        if before.turns is None or after.turns is None
+        else f"two texts with one between them {100 * before.turns:+.2f} %, now {100 * after.turns:+.2f} %; "
+    )
     return (
-        f"a text costs {100 * before.total:+.2f} % with them, now {100 * after.total:+.2f} %: {after.behind:.1f} nats "
-        f"right behind each, {100 * after.elsewhere:+.2f} % elsewhere; {settled.texts} texts {whose}, "
+        f"a text costs {100 * before.total:+.2f} % with them in it, now {100 * after.total:+.2f} %: "
+        f"{after.behind:.1f} nats right behind each, {100 * after.elsewhere:+.2f} % elsewhere; {between}"
+        f"{settled.texts} texts {whose}, "
         f"{settled.length:.0f} tokens each, {settled.steps} steps, {settled.seconds:.0f} s"
     )
 

@@ -100,22 +100,22 @@ def settle(
 ) -> tuple[NewRows, Settled]:  # fmt: skip
     """The rows with those of `tokens` settled, and what came of it; the model is frozen, and stays as it is.
 
-    Up to 16 texts, a quarter at most, are held out. The rows are the best that were seen there, which may be those it
-    began with.
+    Up to 16 texts of a kind, a quarter at most, are held out. The rows are the best that were seen there, which may be
+    those it began with.
     """
     started = time.monotonic()
     task = Task(model, made, base_size, tokens, texts, begin, seed)
     first = best = task.cost()
     kept, stale, steps = task.inputs(), 0, 0
     with bar(STEPS, "settling", "step") as line:
-        while steps < STEPS and stale < PATIENCE and abs(best.total) > ENOUGH:
+        while steps < STEPS and stale < PATIENCE and best.worst > ENOUGH:
             task.step(1 - steps / STEPS)
             steps += 1
             line.update()
             if steps % EVERY == 0:
                 now = task.cost()
-                stale = 0 if abs(now.total) < BETTER * abs(best.total) else stale + 1
-                if abs(now.total) < abs(best.total):
+                stale = 0 if now.sum < BETTER * best.sum else stale + 1
+                if now.sum < best.sum:
                     best, kept = now, task.inputs()
     length = sum(len(text.ids) for text in texts) / len(texts)
     spent = time.monotonic() - started

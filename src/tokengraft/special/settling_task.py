@@ -18,7 +18,7 @@ ROWS, CHUNK = 4, 256
 """Texts of a step; predictions whose logits are held at once."""
 
 HELD = 16
-"""Texts at most that the rows are not fitted on; they are read at every look."""
+"""Texts of a kind at most that the rows are not fitted on; they are read at every look."""
 
 RATE, BETAS = 0.5, (0.9, 0.95)
 """Rate of Adam, in parts of a typical entry of the table."""
@@ -37,6 +37,18 @@ class Cost:
     """The part of it that is not right behind one of the tokens."""
     behind: float
     """Nats that a token right behind one costs more."""
+    turns: float | None
+    """Part by which texts are dearer that are two joined, with a token between them; None where there are none."""
+
+    @property
+    def worst(self) -> float:
+        """The larger of what both kinds of text cost."""
+        return max(abs(self.total), self.turns or 0.0)
+
+    @property
+    def sum(self) -> float:
+        """What rows are chosen by: texts that got cheaper make up for no others."""
+        return abs(self.total) + max(self.turns or 0.0, 0.0)
 
 
 class Task:
@@ -49,8 +61,10 @@ class Task:
         self.rows = NewRows(made.inputs, made.head, made.bias, tied=made.tied).to(model.device)
         self.composed, self.projection = Composed(model, self.rows, base_size), find_projection(model)
         self.tokens, self.begin = tokens, begin
-        held = max(1, min(HELD, len(texts) // 4))
-        self.held, self.texts = texts[:held], texts[held:] or texts
+        whole = [text for text in texts if text.turn is None] or list(texts)
+        turns = [text for text in texts if text.turn is not None and text not in whole]
+        self.held, self.held_turns = (kind[: max(1, min(HELD, len(kind) // 4))] for kind in (whole, turns))
+        self.texts = [text for text in texts if text not in [*self.held, *self.held_turns]] or texts
         self.generator = torch.Generator().manual_seed(seed)
         self.moving = torch.zeros(len(made.inputs), 1, device=model.device)
         self.moving[[token - base_size for token in tokens]] = 1
@@ -78,13 +92,22 @@ class Task:
             lengths = inputs.norm(dim=1, keepdim=True).clamp_min(1e-12)
             inputs.mul_(torch.where(self.moving > 0, (self.longest / lengths).clamp(max=1), 1.0))
 
-    @torch.no_grad()
     def cost(self) -> Cost:
         """What the held-out texts cost more, with the tokens at places that are always the same."""
+        sums = self._losses(self.held)
+        turns = self._losses(self.held_turns).sum(0) if self.held_turns else None
+        plain, more = float(sums[:, 1].sum()), sums[:, 0] - sums[:, 1]
+        between = None if turns is None else float(turns[0] / turns[1]) - 1
+        behind = float(more[1] / sums[1, 2].clamp_min(1))
+        return Cost(float(more.sum()) / plain, float(more[0]) / plain, behind, between)
+
+    @torch.no_grad()
+    def _losses(self, held: Sequence[Text]) -> Float[Tensor, "2 3"]:
+        """Elsewhere and right behind a token: the loss of the texts' own with the tokens, without, and how many."""
         generator = torch.Generator().manual_seed(1)
-        sums = torch.zeros(2, 3, dtype=torch.float64)  # elsewhere and behind; with, without, how many
-        for start in range(0, len(self.held), ROWS):
-            texts = self.held[start : start + ROWS]
+        sums = torch.zeros(2, 3, dtype=torch.float64)
+        for start in range(0, len(held), ROWS):
+            texts = held[start : start + ROWS]
             batch = batch_of(texts, self.tokens, self.begin, generator)
             hidden = self._hidden(batch)
             for chunk, student, teacher in self._logits(hidden, texts):
@@ -92,8 +115,7 @@ class Task:
                 losses = [cross_entropy(logits, target, reduction="none") for logits in (student, teacher)]
                 counted = torch.stack([*losses, torch.ones_like(losses[0])], 1).double().cpu()
                 sums.index_add_(0, batch.behind[chunk].long(), counted)
-        plain, more = float(sums[:, 1].sum()), sums[:, 0] - sums[:, 1]
-        return Cost(float(more.sum()) / plain, float(more[0]) / plain, float(more[1] / sums[1, 2].clamp_min(1)))
+        return sums
 
     def _hidden(self, batch: Batch) -> Float[Tensor, "predictions d"]:
         """The student's hidden states where it predicts the texts' own tokens."""

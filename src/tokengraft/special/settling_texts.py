@@ -35,10 +35,13 @@ class Text:
     ids: tuple[int, ...]
     places: tuple[tuple[int, int], ...] = ()
     """(number of the text's own tokens before it, id of the token)."""
+    turn: int | None = None
+    """Tokens before the second text, where two that have nothing to do with one another were joined."""
 
     def cut(self, width: int) -> "Text":
         """Its first `width` tokens, with what stands among them."""
-        return Text(self.ids[:width], tuple(place for place in self.places if place[0] < width))
+        turn = self.turn if self.turn is not None and self.turn < width else None
+        return Text(self.ids[:width], tuple(place for place in self.places if place[0] < width), turn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +126,28 @@ def own_texts(
 ) -> list[Text]:
     """Texts that the model writes itself, each from its begin token to its end token where it has them.
 
-    What a model goes on writing behind its end token is like nothing that it was trained on.
+    Every third one is two beginnings joined, as a question and an answer are: there the tokens stand where one ends and
+    the other begins. What a model goes on writing behind its end token is like nothing that it was trained on.
     """
     generator = torch.Generator().manual_seed(seed)
     begins = torch.randint(base_size, (OWN_TEXTS, 1), generator=generator)
     if begin is not None:
         begins.fill_(begin)
-    rows = written(model, begins, width_of(model, len(tokens)), base_size, generator).tolist()
-    whole = [_ended(row, end) for row in rows]
-    return [Text(tuple(row)) for row in whole if len(row) >= SHORTEST] or [Text(tuple(row)) for row in rows]
+    width = width_of(model, len(tokens))
+    rows = written(model, begins, width, base_size, generator).tolist()
+    whole = [row for row in (_ended(row, end) for row in rows) if len(row) >= SHORTEST] or rows
+    texts = [Text(tuple(row)) for row in whole]
+    turns = [_joined(*pair, width // 2, begin, end) for pair in zip(whole[::2], whole[1::2], strict=False)]
+    mixed = [[*texts[2 * number : 2 * number + 2], turn] for number, turn in enumerate(turns)]
+    return [text for part in mixed for text in part] or texts
+
+
+def _joined(first: list[int], second: list[int], most: int, begin: int | None, end: int | None) -> Text:
+    """The beginnings of two texts as one, without an end token between them and without a second begin token."""
+    before = first[: max(most, 1)]
+    before = before[:-1] if len(before) > 1 and before[-1] == end else before
+    after = second[second[0] == begin :][: max(most, 1)]
+    return Text((*before, *after), turn=len(before))
 
 
 def _ended(row: list[int], end: int | None) -> list[int]:
@@ -188,9 +204,11 @@ def _inserted(text: Text, places: Sequence[tuple[int, int]]) -> tuple[list[int],
 
 def _drawn(text: Text, tokens: Sequence[int], begin: int | None, generator: torch.Generator) -> list[tuple[int, int]]:
     """Some of the tokens in their order: the first of them where the text begins, the others somewhere behind."""
-    count = min(PER_TEXT, len(tokens), len(text.ids) - 2)
+    count = min(PER_TEXT if text.turn is None else 2, len(tokens), len(text.ids) - 2)
     chosen = sorted(torch.randperm(len(tokens), generator=generator)[:count].tolist())
     start = int(text.ids[0] == begin)
+    if text.turn is not None:
+        return [(cut, tokens[place]) for cut, place in zip((start, text.turn)[-count:], chosen, strict=True)]
     cuts = (torch.randperm(len(text.ids) - start - 1, generator=generator)[:count] + start + 1).sort().values.tolist()
     if chosen and chosen[0] == 0:
         cuts[0] = start
