@@ -1,10 +1,12 @@
 """What does each recipe bring on the bundled model, and what does it cost?
 
-    python benchmarks/recipes.py OUT [RECIPE ...] [--full] [--rows 60] [--later 30]
+    python benchmarks/recipes.py OUT [RECIPE ...] [--full [--documents 60]] [--rows 60] [--later 30]
 
 Each recipe runs as one command, `tokengraft expand --recipe NAME`, on the demo's domain with its control beside it, at
 its own objectives, schedules, rates and order of phases; the number of steps is the one given here, in place of steps
-or epochs sized for larger models, or by `--full` the recipe's own, with its own steps' sizes and lengths.
+or epochs sized for larger models, or by `--full` the recipe's own, with its own steps' sizes and lengths. Where a
+recipe counts passes over its documents, `--documents` says how many there are: the demo's 9.5 million tokens 24 times
+are nothing for a CPU.
 A folder that is there is gone on with: a stopped benchmark loses nothing.
 Results are kept as `recipes.<hardware>.<date>.md`.
 """
@@ -27,13 +29,15 @@ HEAD = (
 )
 
 
-def settings(recipe, rows, later):
+def settings(recipe, rows, later, documents=None):
     """The recipe on the bundled model; of its settings only the number and size of steps are changed, if they are."""
     chosen = read_recipe(recipe)
     phases = [entry if isinstance(entry, dict) else {"phase": entry} for entry in chosen.get("phases", ["rows"])]
     has_later = any(entry["phase"] != "rows" for entry in phases)
     corpus = {**chosen.get("corpus", {}), "path": "demo:domain"}
     corpus.pop("max_documents", None)  # fewer documents than any recipe asks for are there
+    if documents and any(part.get("epochs") for part in (chosen.get("distill", {}), *phases)):
+        corpus["max_documents"] = documents
     given = {
         **chosen,
         "model": str(MODEL_DIR),
@@ -64,10 +68,10 @@ def _shortened(recipe, chosen, phases, rows, later):
     }
 
 
-def run(out, recipe, rows, later):
+def run(out, recipe, rows, later, documents=None):
     """The figures of a recipe's run."""
     folder, config = out / recipe, out / f"{recipe}.yaml"
-    config.write_text(yaml.safe_dump(settings(recipe, rows, later)))
+    config.write_text(yaml.safe_dump(settings(recipe, rows, later, documents)))
     command = [sys.executable, "-m", "tokengraft", "expand", str(config), "--out", str(folder), "--threads", "1"]
     subprocess.run(command, check=True, env={**os.environ, "HF_HUB_OFFLINE": "1"}, stdout=subprocess.DEVNULL)
     return json.loads((folder / "metrics.json").read_text())
@@ -97,6 +101,7 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("recipes", nargs="*", help="which ones; all where none is named")
     parser.add_argument("--full", action="store_true", help="each recipe's own number and size of steps")
+    parser.add_argument("--documents", type=int, default=60, help="of a full recipe that counts passes over them")
     parser.add_argument("--rows", type=int, default=60, help="steps of the rows")
     parser.add_argument("--later", type=int, default=30, help="steps of each later phase")
     arguments = parser.parse_args()

@@ -27,6 +27,10 @@ from tokengraft.training.windows import Window
 AGAIN = 2
 """Epochs from which the teacher's answers are worth keeping: the first one costs as much as without a cache."""
 
+CHECKPOINTED = 8192
+"""Base tokens of a pass at most where blocks are computed a second time: whoever asks for that is short of memory, and
+the block in full of 9 300 student tokens was a third of it (d 512); two passes in place of one cost no time."""
+
 
 def computing(model: Any, settings: DistillConfig) -> Any:
     """The model that the passes run through: itself, or a copy in a narrower dtype beside it.
@@ -60,13 +64,14 @@ def can_share(model: Any, settings: DistillConfig, longest: int) -> bool:
 
 
 def pass_tokens(model: Any, settings: DistillConfig, vocabulary: int, longest: int) -> int:
-    """Base tokens of one pass, padding included: a whole step's, or what the budget has room for.
+    """Base tokens of one pass, padding included: a whole step's, fewer where memory is to be spared or has a budget.
 
     Raises:
         ConfigError: the budget is too small for one window.
     """
     if settings.memory_gib is None:
-        return settings.tokens_per_step
+        most = CHECKPOINTED if settings.gradient_checkpointing else settings.tokens_per_step
+        return min(most, settings.tokens_per_step)
     shape = Shape.of(model)
     each = shape.bytes_per_token(checkpointing=settings.gradient_checkpointing)
     fixed = chunk_bytes(vocabulary, settings.chunk or fitting_chunk(vocabulary))
