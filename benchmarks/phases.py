@@ -1,9 +1,9 @@
 """What do tables and LoRA add to the rows, against a base that learned from the same documents?
 
-    python benchmarks/phases.py OUT [--scale 0.1]
+    python benchmarks/phases.py OUT [--scale 0.1] [--scorer count] [--seed 0]
 
-One command takes the bundled model through rows, tables and LoRA on the demo's domain, with the control beside it. Then
-LoRA is run twice more on what came out, in fresh processes: new rows as trainable tokens, and whole tables.
+One command takes the bundled model through rows, tables and LoRA on the demo's domain, with the control beside it; its
+tokens are those that other text has little use for (`domain-share`). Then LoRA is run twice more on what came out, in fresh processes: new rows as trainable tokens, and whole tables.
 The same command on the same folder goes on where it was stopped. Results are kept as `phases.<hardware>.<date>.md`.
 """
 
@@ -21,16 +21,17 @@ from tokengraft.bundled import demo_settings
 from tokengraft.config import merged
 
 MIB = 2**20
-STEPS = {"rows": 200, "tables": 60, "lora": 100, "compared": 40}
+STEPS = {"rows": 200, "tables": 60, "lora": 250, "compared": 40}
 
 
-def settings(steps, size):
-    phase = {"tokens_per_step": 2048, "max_length": 128, "replay_share": 0.5}
+def settings(steps, size, scorer="domain-share", seed=0):
+    phase = {"tokens_per_step": 2048, "max_length": 128}
     changes = {
-        "seed": 0,
+        "seed": seed,
+        "tokens": {"scorer": scorer, "reference": {"path": "demo:replay"} if scorer == "domain-share" else None},
         "control": "base",
         "distill": {"steps": steps["rows"], "refit_positions": 600 * steps["rows"]},
-        "evaluation": {"memory": False, "max_bytes": size, "prompts": 16, "prompt_tokens": 48},
+        "evaluation": {"memory": False, "max_bytes": size, "prompts": 48, "prompt_tokens": 48},
         "phases": [
             {"phase": "rows"},
             {"phase": "tables", "steps": steps["tables"], "rate": 4e-4, **phase},
@@ -94,7 +95,7 @@ def compare(out, run, rows, steps, size):
     program(
         "train", "--model", run, "--phase", "lora", "--corpus", "demo:domain", "--general", "demo:general", "--replay",
         "demo:replay", "--steps", steps, "--out", folder, "--set", f"phase.rows={rows}", "--set", "phase.rate=1e-3",
-        "--set", "phase.max_length=128", "--set", "phase.replay_share=0.5", "--set", f"evaluation.max_bytes={size}",
+        "--set", "phase.max_length=128", "--set", f"evaluation.max_bytes={size}",
         "--set", "evaluation.prompts=0", "--threads", 1,
     )  # fmt: skip
     metrics = json.loads((folder / "metrics.json").read_text())
@@ -111,6 +112,8 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("--scale", type=float, default=1.0, help="share of the steps, to see sooner how it goes")
     parser.add_argument("--bytes", type=int, default=60_000, help="held-out text of each kind that is read")
+    parser.add_argument("--scorer", default="domain-share", help="what tokens are chosen by")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--ways-of", type=Path, metavar="RUN", help="only the two ways of LoRA, on the model of a run")
     arguments = parser.parse_args()
     steps = {name: max(2, round(count * arguments.scale)) for name, count in STEPS.items()}
@@ -126,7 +129,7 @@ def main():
         )
         return
     config = out / "run.yaml"
-    config.write_text(yaml.safe_dump(settings(steps, arguments.bytes)))
+    config.write_text(yaml.safe_dump(settings(steps, arguments.bytes, arguments.scorer, arguments.seed)))
     run = out / "run"
     program("expand", config, "--out", run, "--threads", 1)
     metrics = json.loads((run / "metrics.json").read_text())
