@@ -3,7 +3,8 @@
     python benchmarks/phases.py OUT [--scale 0.1] [--scorer count] [--seed 0]
 
 One command takes the bundled model through rows, tables and LoRA on the demo's domain, with the control beside it; its
-tokens are those that other text has little use for (`domain-share`). Then LoRA is run twice more on what came out, in fresh processes: new rows as trainable tokens, and whole tables.
+tokens are those that other text has little use for (`domain-share`). Then LoRA is run twice more on what came out, in
+fresh processes: new rows as trainable tokens, and whole tables.
 The same command on the same folder goes on where it was stopped. Results are kept as `phases.<hardware>.<date>.md`.
 """
 
