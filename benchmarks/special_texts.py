@@ -110,7 +110,7 @@ def at_line_ends(texts, tokenizer):
 
 def between_two(texts, tokenizer):
     """The first halves of each text and the next one, joined as the turns of a conversation are, and where."""
-    return [_joined(first, second, tokenizer) for first, second in zip(texts, [*texts[1:], texts[0]], strict=True)]
+    return [_joined(first, second, tokenizer) for first, second in zip(texts, [*texts[1:], *texts[:1]], strict=True)]
 
 
 def _joined(first, second, tokenizer):
