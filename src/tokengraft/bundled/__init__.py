@@ -16,7 +16,7 @@ def demo_settings() -> dict[str, Any]:
         "replay": {"path": "demo:replay"},
         "title": "The bundled model learns to read transformers and torch",
         "out": "tokengraft-demo",
-        "tokens": {"size": 800},
+        "tokens": {"size": 800, "scorer": "domain-share", "reference": {"path": "demo:replay"}},
         "init": {"head": "first-subtoken-calibrated"},
         "distill": {
             "steps": 300,
