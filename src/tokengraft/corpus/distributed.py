@@ -111,7 +111,8 @@ def count_distributed(
     that are done are not done again in the same `logging_dir`.
 
     Raises:
-        ConfigError: datatrove is not installed, or the folder holds counts already.
+        ConfigError: datatrove is not installed, the folder holds counts already, or no process can be started because
+            the script counts as soon as it is read.
         CorpusError: the corpus cannot be read, or has no text.
     """
     executor = _local_executor()
@@ -120,6 +121,8 @@ def count_distributed(
         raise ConfigError(
             found=f"{place}, which holds counts already", expected="a new folder", do="name another, or use counts_in"
         )
+    if workers != 1:
+        _require_startable()
     logs = str(logging_dir or place / "logs")
     reader = ReadCorpus(corpus) if isinstance(corpus, CorpusConfig) else corpus
     first = executor(
@@ -128,6 +131,33 @@ def count_distributed(
     )  # fmt: skip
     executor([SumCounts(str(place))], tasks=tasks, workers=workers, logging_dir=f"{logs}/sum", depends=first).run()
     return counts_in(place)
+
+
+def _require_startable() -> None:
+    """Returns where a process of the executor's kind starts, tried with one that does nothing.
+
+    Each reads the script that was called first. One that counts as soon as it is read fails there, and the executor's
+    pool would start such processes for ever.
+    """
+    from multiprocess import get_context  # noqa: PLC0415  comes with datatrove
+
+    trial = get_context("forkserver").Process(target=_nothing)
+    try:
+        trial.start()
+        trial.join()
+        failed = trial.exitcode != 0
+    except (OSError, EOFError):
+        failed = True
+    if failed:
+        raise ConfigError(
+            found="a process that ended before it could count",
+            expected='a script that starts under `if __name__ == "__main__":`, because each process reads it',
+            do="add that line to the script, or pass workers=1",
+        )
+
+
+def _nothing() -> None:
+    """What a process does that is only to show that it starts."""
 
 
 def _local_executor() -> Any:

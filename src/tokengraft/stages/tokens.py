@@ -48,9 +48,9 @@ def choose_tokens(config: RunConfig, run: RunFolder, base: TokenizerFile, texts:
 
 def _extend(config: RunConfig, base: TokenizerFile) -> ExtendedTokenizer:
     documents = stream_part(config.corpus, config.shares, "tokens")
-    return extend_tokenizer(
-        base, watch(documents, "count words", "doc"), **token_choices(config.tokens), seed=config.seed
-    )
+    # The share of general text is asked for in the run's own proofs, which have that text.
+    choices = {**token_choices(config.tokens), "guard_share": 0.0}
+    return extend_tokenizer(base, watch(documents, "count words", "doc"), **choices, seed=config.seed)
 
 
 def _proofs(config: RunConfig, extension: ExtendedTokenizer, texts: Texts) -> dict[str, Any]:
