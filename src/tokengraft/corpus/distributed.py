@@ -7,6 +7,7 @@ parts. What comes out is what one process would have counted. The folder must be
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -134,21 +135,15 @@ def count_distributed(
 
 
 def _require_startable() -> None:
-    """Returns where a process of the executor's kind starts, tried with one that does nothing.
+    """Returns where a process of this script can start, tried with one that does nothing.
 
-    Each reads the script that was called first. One that counts as soon as it is read fails there, and the executor's
-    pool would start such processes for ever.
+    Each reads the script first, as the executor's do. One that counts as soon as it is read fails there, and the
+    executor's pool would start such processes for ever.
     """
-    from multiprocess import get_context  # noqa: PLC0415  comes with datatrove
-
-    trial = get_context("forkserver").Process(target=_nothing)
-    try:
-        trial.start()
-        trial.join()
-        failed = trial.exitcode != 0
-    except (OSError, EOFError):
-        failed = True
-    if failed:
+    trial = get_context("spawn").Process(target=_nothing)
+    trial.start()
+    trial.join()
+    if trial.exitcode:
         raise ConfigError(
             found="a process that ended before it could count",
             expected='a script that starts under `if __name__ == "__main__":`, because each process reads it',
