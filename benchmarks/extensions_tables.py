@@ -13,6 +13,9 @@ OWN = "continued-bpe"
 OVER = "superwords"
 """The one method that merges across the pattern's cuts."""
 
+BROKEN, OTHER_TEXT = "†", "‡"
+"""Marks of cells whose method breaks a promise, and of those whose documents decode otherwise than with the base."""
+
 COLUMNS = {
     "tokenizer": "tokenizer", "corpus": "corpus", "asked": "asked", "added": "added",
     "unreachable": "unreach-able", "moved": "ids moved", "longer": "longer", "differ": "round trip differs",
@@ -102,7 +105,8 @@ def side_by_side(rows, refused):
         f"`words`: the most frequent words that are not one token. `{TRAINER}`: the first tokens of a BPE that the "
         "tokenizers library trains on the same documents, of the base's size, as added tokens. "
         f"`{OVER}` merge across the pattern's cuts; the others cannot pass the ceiling. `refused`: with the reason "
-        "below; –: not measured.",
+        f"below; –: not measured. {BROKEN} breaks a promise there, {OTHER_TEXT} gives other text back than the base "
+        "does: part of what is saved is another encoding of the same text, or text, so these are no equals.",
         "",
         header(["tokenizer", "corpus", "asked", *names, "ceiling"]),
     ]
@@ -110,10 +114,20 @@ def side_by_side(rows, refused):
         if len(by_name) == 1:
             continue
         blank = {name: "refused" if (key[0], name) in refused else "–" for name in names}
-        saved = [share(by_name[name]) if name in by_name else blank[name] for name in names]
+        saved = [share(by_name[name]) + marked(by_name, name) if name in by_name else blank[name] for name in names]
         ceiling = next(iter(by_name.values()))["ceiling"]
         lines.append(line([*map(str, key), *saved, f"{ceiling:.2%}"]))
     return [*lines, "", *ahead(cells), ""]
+
+
+def kind(row, own):
+    """0 for a row that keeps every promise, 1 for one that breaks some, 2 for one that also changes decoded text."""
+    return 2 if own and row["differ"] > own["differ"] else int(bool(row.get("broken")))
+
+
+def marked(by_name, name):
+    """The mark of a cell whose saving has a price."""
+    return ("", f" {BROKEN}", f" {OTHER_TEXT}")[kind(by_name[name], by_name.get(OWN))]
 
 
 def ahead(cells):
@@ -135,8 +149,7 @@ def ahead(cells):
     }
     for pair in pairs:
         _, own, row = pair
-        kind = 2 if row["differ"] > own["differ"] else int(bool(row.get("broken")))
-        list(groups.values())[kind].append(pair)
+        list(groups.values())[kind(row, own)].append(pair)
     blocks = [ahead_of(whom, compared) for whom, compared in groups.items() if compared]
     return [said for block in blocks for said in [*block, ""]]
 

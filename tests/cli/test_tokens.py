@@ -136,7 +136,7 @@ def test_a_place_that_holds_something_is_left_alone(material, tmp_path):
     ("flags", "said"),
     [(("--method", "wurds"), "did you mean 'words'"), (("--filter", "longer-than"), "a number above 0"),
      (("--method", "words"), "without a word"), (("--scorer", "domain-share"), "without a reference"),
-     (("--size", "0"), "above 0")],
+     (("--size", "0"), "above 0"), (("--guard-share", "0.9"), "without guard text")],
 )  # fmt: skip
 def test_what_cannot_be_is_said(material, capsys, flags, said):
     with pytest.raises(SystemExit) as ended:

@@ -1,6 +1,8 @@
 """Counts under datatrove are the counts of one process."""
 
 import builtins
+import subprocess
+import sys
 
 import pytest
 
@@ -69,6 +71,24 @@ def test_any_number_of_tasks_gives_the_same(corpus, tmp_path, tasks):
 def test_a_folder_without_counts_is_refused(tmp_path):
     with pytest.raises(CorpusError, match="no counts in"):
         counts_in(tmp_path)
+
+
+UNGUARDED = """
+from tokengraft.config import CorpusConfig
+from tokengraft.corpus.distributed import count_distributed
+count_distributed(CorpusConfig({corpus!r}), str.split, {folder!r}, tasks=2, workers=2)
+"""
+
+
+def test_a_script_that_counts_as_soon_as_it_is_read_is_told_so(corpus, tmp_path):
+    """Each worker would read it, count, and end; the pool would start workers for ever."""
+    pytest.importorskip("datatrove", reason="the extra `distributed` is not installed")
+    script, folder = tmp_path / "script.py", tmp_path / "counts"
+    script.write_text(UNGUARDED.format(corpus=corpus.path, folder=str(folder)))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith("do: add that line to the script, or pass workers=1")
+    assert not folder.exists()
 
 
 def test_without_datatrove_the_extra_is_named(monkeypatch, corpus, tmp_path):

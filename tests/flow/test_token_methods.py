@@ -9,7 +9,7 @@ from tokengraft.errors import CheckError, ConfigError
 from tokengraft.tokenizer.checks import PROMISES
 
 CHOICES = {
-    "words": {"words": ["hidden", "attention", "torch"]},
+    "words": {"words": ["hidden", "attention", "torch"], "guard_share": 0.5},
     "donor": {"min_exposure": 2},
     "superwords": {"scorer": "count", "filters": ["longer-than:30"]},
     "frequency": {"allow": list(PROMISES)},
@@ -49,5 +49,7 @@ def test_the_flow_goes_through(short, method, tmp_path, code):
 def test_broken_promises_stop_the_run_before_anything_is_written(short):
     with pytest.raises(CheckError, match="--allow"):
         tg.expand({**short, "tokens": {"size": 12, "method": "frequency"}})
+    with pytest.raises(ConfigError, match="without guard text"):
+        tg.expand({**short, "general": None, "tokens": {"size": 12, "guard_share": 0.5}})
     with pytest.raises(ConfigError, match="without a donor"):
         tg.expand({**short, "tokens": {"size": 12, "method": "donor"}})

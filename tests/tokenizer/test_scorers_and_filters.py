@@ -166,7 +166,8 @@ def test_whatever_leaves_go_the_rest_finds_its_parts(data):
 
 
 @pytest.mark.parametrize("values", [{"min_exposure": -1}, {"gain": 0}, {"scorer": "x"}, {"filters": ["x"]},
-                                    {"leading_space": "x", "words": ["a"]}, {"allow": ["x"]}])  # fmt: skip
+                                    {"leading_space": "x", "words": ["a"]}, {"allow": ["x"]}, {"size": 10.5},
+                                    {"size": "10"}, {"words": ["a", 1]}, {"words": [None]}])  # fmt: skip
 def test_choices_that_cannot_be_are_refused_before_any_reading(values):
     with pytest.raises(ConfigError):
         extend_tokenizer("no/such/tokenizer/anywhere", "no/such/corpus", **values)
@@ -183,3 +184,14 @@ def test_guard_text_must_stay_where_that_is_asked(plain, code, english):
     assert 0 < share < 100
     with pytest.raises(CheckError, match="guard text keeps its tokens"):
         extend_tokenizer(plain, code, 60, guard=texts, guard_share=0.9999, processes=1)
+
+
+def test_a_share_of_no_guard_text_is_refused_and_never_holds(plain, code):
+    from tokengraft.errors import CheckError
+
+    with pytest.raises(ConfigError, match="without guard text"):
+        extend_tokenizer("no/such/tokenizer/anywhere", "no/such/corpus", guard_share=0.5)
+    with pytest.raises(CheckError, match="no guard text was given"):
+        extend_tokenizer(plain, code, 20, guard=iter(()), guard_share=0.5, processes=1)
+    without = extend_tokenizer(plain, code, 20, processes=1)
+    assert ("passed", "no guard text was given") in {(check.outcome, check.detail) for check in without.checks}

@@ -7,6 +7,7 @@ parts. What comes out is what one process would have counted. The folder must be
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def count_distributed(
     that are done are not done again in the same `logging_dir`.
 
     Raises:
-        ConfigError: datatrove is not installed, or the folder holds counts already.
+        ConfigError: datatrove is not installed, the folder holds counts already, or no process can be started because
+            the script counts as soon as it is read.
         CorpusError: the corpus cannot be read, or has no text.
     """
     executor = _local_executor()
@@ -120,6 +122,8 @@ def count_distributed(
         raise ConfigError(
             found=f"{place}, which holds counts already", expected="a new folder", do="name another, or use counts_in"
         )
+    if workers != 1:
+        _require_startable()
     logs = str(logging_dir or place / "logs")
     reader = ReadCorpus(corpus) if isinstance(corpus, CorpusConfig) else corpus
     first = executor(
@@ -128,6 +132,27 @@ def count_distributed(
     )  # fmt: skip
     executor([SumCounts(str(place))], tasks=tasks, workers=workers, logging_dir=f"{logs}/sum", depends=first).run()
     return counts_in(place)
+
+
+def _require_startable() -> None:
+    """Returns where a process of this script can start, tried with one that does nothing.
+
+    Each reads the script first, as the executor's do. One that counts as soon as it is read fails there, and the
+    executor's pool would start such processes for ever.
+    """
+    trial = get_context("spawn").Process(target=_nothing)
+    trial.start()
+    trial.join()
+    if trial.exitcode:
+        raise ConfigError(
+            found="a process that ended before it could count",
+            expected='a script that starts under `if __name__ == "__main__":`, because each process reads it',
+            do="add that line to the script, or pass workers=1",
+        )
+
+
+def _nothing() -> None:
+    """What a process does that is only to show that it starts."""
 
 
 def _local_executor() -> Any:

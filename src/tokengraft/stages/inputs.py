@@ -55,7 +55,7 @@ def check_inputs(config: RunConfig) -> TokenizerFile:
     check_methods(config.init)
     check_objectives(config.distill)
     schedules.get(config.distill.schedule)
-    check_choices(config.tokens)
+    check_choices(config.tokens, guarded=config.general is not None)
     pick_dtype(config.dtype, pick_device(config.device))
     check_model(config.model)
     settings = read_config(config.model, trust_remote_code=config.trust_remote_code)

@@ -1,6 +1,7 @@
 """Choosing tokens and extending the tokenizer, with its promises proved on the run's own text."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from tokengraft import atomic
@@ -48,9 +49,9 @@ def choose_tokens(config: RunConfig, run: RunFolder, base: TokenizerFile, texts:
 
 def _extend(config: RunConfig, base: TokenizerFile) -> ExtendedTokenizer:
     documents = stream_part(config.corpus, config.shares, "tokens")
-    return extend_tokenizer(
-        base, watch(documents, "count words", "doc"), **token_choices(config.tokens), seed=config.seed
-    )
+    # The share of general text is asked for in the run's own proofs, which have that text.
+    choices = token_choices(replace(config.tokens, guard_share=0.0))
+    return extend_tokenizer(base, watch(documents, "count words", "doc"), **choices, seed=config.seed)
 
 
 def _proofs(config: RunConfig, extension: ExtendedTokenizer, texts: Texts) -> dict[str, Any]:

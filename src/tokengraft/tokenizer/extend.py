@@ -2,7 +2,7 @@
 
 import dataclasses
 import reprlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tokengraft.tokenizer.extended import ExtendedTokenizer
 from tokengraft.tokenizer.families import Family, family_of
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.measure import describe
-from tokengraft.tokenizer.request import demand_of, require_scorable
+from tokengraft.tokenizer.request import demand_of, require_guard, require_scorable
 
 Corpus = str | Path | CorpusConfig | Iterable[str | Document]
 
@@ -64,7 +64,7 @@ def extend_tokenizer(
     fewer tokens than asked, `shortfall` of the result says so.
 
     Raises:
-        ConfigError: a setting is out of its range, or names something that there is not.
+        ConfigError: a setting is out of its range, names something that there is not, or lacks the text that it is for.
         TokenizerError: the tokenizer cannot be read, or cannot be extended soundly.
         CorpusError: the corpus is empty or unreadable, or holds nothing that could become a token.
         CheckError: a promise does not hold for the result.
@@ -91,6 +91,7 @@ def extend_tokenizer(
         donor=donor,
     )
     require_scorable(demand, reference=reference is not None)
+    require_guard(guard_share, given=not (isinstance(guard, Sized) and not len(guard)))
     check_allowed(allow)
     check_demand(method, demand)
     family = seen_as(method, family_of(TokenizerFile.load(base)))

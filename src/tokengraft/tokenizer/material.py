@@ -99,7 +99,7 @@ def gather(config: RunConfig, processes: int | None = None) -> Material:
         TokengraftError: a setting, the tokenizer or a corpus cannot be used; what can be known is said before counting.
     """
     settings = config.tokens
-    check_choices(settings)
+    check_choices(settings, guarded=config.general is not None)
     corpora = [corpus for corpus in (config.corpus, config.general, settings.reference) if corpus is not None]
     for corpus in corpora:
         check_readable(corpus)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,16 @@ def demand_of(
         TokenizerError: the donor cannot be read.
     """
     for name, value, least in (("size", size, 1), ("min_count", min_count, 1), ("min_exposure", min_exposure, 0)):
+        if not isinstance(value, Integral):
+            raise ConfigError(found=f"{name} = {value!r}", expected="a whole number", do=f"change {name}")
         if value < least:
             raise ConfigError(found=f"{name} = {value}", expected=f"{least} or more", do=f"raise {name}")
     if gain is not None and not gain > 0:
         raise ConfigError(found=f"gain = {gain}", expected="a number above 0", do="raise gain, or leave it out")
     listed = read_words(words) if isinstance(words, str | Path) else list(words)
+    for place, word in enumerate(listed):
+        if not isinstance(word, str):
+            raise ConfigError(found=f"entry {place} of the words: {word!r}", expected="a text", do="give words as str")
     demand = Demand(
         size=size,
         min_count=min_count,
@@ -66,6 +72,20 @@ def require_scorable(demand: Demand, *, reference: bool) -> None:
     demand.score(Exposure(0, 0, 0, 0, 0, int(reference)))
 
 
+def require_guard(share: float, *, given: bool) -> None:
+    """Returns where there is guard text, or none of it must stay.
+
+    Raises:
+        ConfigError: a share of guard text must stay, and there is no such text.
+    """
+    if share and not given:
+        raise ConfigError(
+            found=f"guard_share = {share:g} without guard text",
+            expected="text outside the domain, of whose tokens that share must stay",
+            do="give such text (general, --general; guard= in Python), or leave guard_share out",
+        )
+
+
 def token_choices(settings: TokensConfig) -> dict[str, Any]:
     """The settings as arguments of `extend_tokenizer`.
 
@@ -78,8 +98,10 @@ def token_choices(settings: TokensConfig) -> dict[str, Any]:
     return {**choices, "words": listed}
 
 
-def check_choices(settings: TokensConfig) -> None:
+def check_choices(settings: TokensConfig, *, guarded: bool) -> None:
     """Returns where tokens can be chosen by these settings, as far as can be known before anything is counted.
+
+    `guarded`: there is text outside the domain.
 
     Raises:
         ConfigError: a name or a value cannot be used, or something is missing.
@@ -88,8 +110,8 @@ def check_choices(settings: TokensConfig) -> None:
     choices = token_choices(settings)
     reference = choices.pop("reference")
     check_allowed(choices.pop("allow"))
-    for name in ("max_per_document", "guard_share"):
-        del choices[name]
+    require_guard(choices.pop("guard_share"), given=guarded)
+    del choices["max_per_document"]
     method = choices.pop("method")
     demand = demand_of(**choices)
     check_demand(method, demand)

@@ -107,11 +107,12 @@ class Guard:
         return (np.cumsum(lengths) - lengths) * self._size + numbers
 
     def result(self, least: float) -> CheckResult:
-        """The share that stayed; it fails below `least`, and is only measured where that is 0."""
+        """The share that stayed; it fails below `least` or without any text, and is only measured where that is 0."""
+        if not self.texts:
+            return CheckResult(GUARD, not least, "no guard text was given")
         share = self.kept / self.tokens if self.tokens else 1.0
         detail = f"{share:.2%} of {self.tokens} tokens of {self.texts} general texts stay as they are"
-        measured = bool(self.texts) and not least
-        return CheckResult(GUARD, share >= least, detail if self.texts else "no guard text was given", (), measured)
+        return CheckResult(GUARD, share >= least, detail, (), measured=not least)
 
 
 def check_texts(
