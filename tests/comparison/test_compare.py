@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import subprocess
 
@@ -11,6 +12,7 @@ from tokengraft.cli import main
 from tokengraft.errors import ConfigError, RunFolderError
 from tokengraft.evaluation.comparison import RunFigures, compare, read_figures
 from tokengraft.reporting.comparison import render_comparison, write_comparison
+from tokengraft.reporting.comparison_words import findings
 from tokengraft.statistics import cochran_q, mcnemar, two_proportion_z_test
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -176,6 +178,54 @@ def test_the_command(folders, capsys, tmp_path):
     read = json.loads(capsys.readouterr().out)
     assert read["runs"] == ["base", "control", "extended"]
     assert read["tasks"][0]["pairs"][0]["mcnemar"]["p_value"] <= 1
+
+
+def test_every_pair_of_texts_is_printed(folders, capsys):
+    called("compare", *folders, "--all-pairs")
+    assert "control → extended" in capsys.readouterr().out.partition("bits per byte, domain text")[2]
+    called("compare", *folders)
+    assert "control → extended" not in capsys.readouterr().out
+
+
+def test_differences_bear_their_sign(folders, capsys):
+    called("compare", *reversed(folders))
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "extended → base" in line]
+    assert re.search(r"│ \s*[+-]\d+\.\d% │ \s*[+-]\d+\.\d% – [+-]\d+\.\d% │", line), line
+    page = render_comparison(compare([run("a", 5), run("b", 0), run("c", 9)]))
+    rows = re.findall(r"<tr[^>]*><th scope=\"row\">(\w+)</th>(.*?)</tr>", page)
+    changes = [cell for name, cells in rows for cell in re.findall("<td>(.*?)</td>", cells) if name == "b"]
+    bits = changes[-4:-2]
+    assert re.fullmatch(r"\+0\.\d{4}", bits[0]), changes
+    assert re.fullmatch(r"[+−]0\.\d{4} to \+0\.\d{4}", bits[1]), changes
+
+
+def test_the_summary_says_what_was_gained_and_what_lost():
+    better, worse = (RunFigures(name, {}, {"domain": documents(by)}) for name, by in (("better", 0.9), ("worse", 1.1)))
+    comparison = compare([RunFigures("base", {}, {"domain": documents(1.0)}), worse, better], all_pairs=True)
+    found = [(each.kind, str(each.text)) for each in findings(comparison, [])]
+    assert [kind for kind, _ in found] == ["gained", "gained", "lost"]
+    assert found[0][1].startswith("<b>better</b> needs 10.0\u202f% fewer bits for domain text than base, 30 of 30")
+    assert "than worse" in found[1][1]
+    page = render_comparison(comparison)
+    assert page.count('<li class="gained">') == page.count('<li class="lost">') == 1, "the first is the headline"
+    assert "against worse" in page.split("</svg>")[0], "a pair without the first run names both in the forest plot"
+    assert "better against worse</th>" in page
+
+
+def test_all_figures_stand_beside_each_other(measured_folder):
+    figures = read_figures([str(measured_folder)])
+    comparison = compare(figures)
+    page = render_comparison(comparison, figures)
+    table = page[page.index("Every figure, run by run") : page.index("Tasks of lm-eval")]
+    assert re.findall(r'<th scope="col">(\w+)</th>', table) == ["base", "control", "initialised", "distilled"]
+    row = table[table.index("mean reciprocal rank") :]
+    assert re.findall(r"<td>(.*?)</td>", row)[:4] == ["–", "–", "0.470", "0.470"]
+    assert "written: bytes a second" in table
+    assert "arc_easy, acc" in page
+    assert "right only in the first 5, only in the second 9, of 200" in page
+    for figure in ("KL to base", "Calibration", "Adopted", "gained, lost", "Bits a byte"):
+        assert (f"<dt>{figure}" in page) == (figure != "gained, lost"), "only figures that stand on the page"
+    assert "fewer tokens for the same domain text than base" in page
 
 
 def test_the_page_escapes_names_and_asks_nobody(tmp_path):

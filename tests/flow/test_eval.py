@@ -76,7 +76,9 @@ def test_one_command_measures_base_control_and_model_and_writes_the_page(
     }  # fmt: skip
     assert "control" in (out / "report.html").read_text()
     beside = (out / "comparison.html").read_text()
-    assert beside.index("control needs") > beside.index("extended needs"), "the last model comes first"
+    first = [beside.index(f"<b>{name}</b> needs") for name in ("extended", "control")]
+    assert first == sorted(first), "the last model comes first"
+    assert "extended against control" in beside, "what the extension brought is the difference to the control"
     assert "Calibration of new tokens" in beside
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from tokengraft.errors import ConfigError
 from tokengraft.statistics import (
@@ -72,6 +73,15 @@ def test_no_difference_is_not_significant():
 
 def test_a_bootstrap_p_value_is_never_zero():
     assert 0 < bootstrap_difference([0.0] * 50, [1.0] * 50, resamples=999).p_value == pytest.approx(0.002)
+
+
+@pytest.mark.parametrize(("documents", "least"), [(1, 1.0), (2, 0.5), (5, 0.0625), (8, 0.0078125)])
+def test_a_few_documents_that_agree_prove_no_more_than_their_signs_do(documents, least):
+    """The exact sign test of as many pairs, all of which point one way."""
+    change = bootstrap_difference([1.0] * documents, [0.5] * documents)
+    assert change.p_value == pytest.approx(least) == pytest.approx(binomtest(0, documents).pvalue)
+    sizes = [10.0] * documents
+    assert bootstrap_ratio_difference(([9.0] * documents, sizes), ([8.0] * documents, sizes)).p_value == change.p_value
 
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says():

@@ -11,8 +11,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from tokengraft.evaluation.comparison import Comparison
     from tokengraft.evaluation.comparison.outcomes import TaskComparison
-    from tokengraft.evaluation.comparison.texts import TextComparison
-    from tokengraft.statistics import Estimate
+    from tokengraft.evaluation.comparison.texts import TextComparison, TextPair
+    from tokengraft.statistics import Difference, Estimate
 
 
 LEAST = 110
@@ -57,7 +57,7 @@ def _tests(task: "TaskComparison") -> Table:
         z_test = f"{pair.z_test.p_value:.4g}" if pair.z_test else "–"
         least = f"{pair.detectable:.1%}" if pair.detectable else "–"
         table.add_row(
-            escape(f"{pair.first} → {pair.second}"), f"{pair.difference.value:+.1%}", _between(pair.difference),
+            escape(f"{pair.first} → {pair.second}"), f"{pair.difference.value:+.1%}", _between(pair.difference, "+"),
             *map(str, counts), f"{pair.p_value:.4g}", f"{pair.p_holm:.4g}", z_test, least,
         )  # fmt: skip
     return table
@@ -74,13 +74,16 @@ def _costs(text: "TextComparison") -> Table:
     )
     for cost in text.costs:
         pair = next((pair for pair in text.pairs if pair.second == cost.run and pair.first == text.costs[0].run), None)
-        if pair is None:
-            table.add_row(escape(cost.run), f"{cost.estimate.value:.4f}", "–", "–", "–")
-        else:
-            change = pair.difference
-            table.add_row(escape(cost.run), f"{cost.estimate.value:.4f}", f"{change.value:+.4f}",
-                          f"{change.low:+.4f} – {change.high:+.4f}", f"{pair.p_holm:.4g}")  # fmt: skip
+        table.add_row(escape(cost.run), f"{cost.estimate.value:.4f}", *(_change(pair) if pair else ("–", "–", "–")))
+    for pair in text.pairs:
+        if pair.first != text.costs[0].run:
+            table.add_row(escape(f"{pair.first} → {pair.second}"), "–", *_change(pair))
     return table
+
+
+def _change(pair: "TextPair") -> tuple[str, str, str]:
+    change = pair.difference
+    return f"{change.value:+.4f}", f"{change.low:+.4f} – {change.high:+.4f}", f"{pair.p_holm:.4g}"
 
 
 def _table(title: str, first: str, *others: str) -> Table:
@@ -91,5 +94,5 @@ def _table(title: str, first: str, *others: str) -> Table:
     return table
 
 
-def _between(estimate: "Estimate") -> str:
-    return f"{estimate.low:.1%} – {estimate.high:.1%}"
+def _between(estimate: "Estimate | Difference", sign: str = "") -> str:
+    return f"{estimate.low:{sign}.1%} – {estimate.high:{sign}.1%}"

@@ -11,10 +11,14 @@ from tokengraft.evaluation.comparison import RunFigures
 from tokengraft.reporting import measured
 from tokengraft.reporting.data import Passage, Token
 from tokengraft.reporting.details import read_details
-from tokengraft.reporting.evidence import Curve, Detail
+from tokengraft.reporting.every_figure import Card
+from tokengraft.reporting.evidence import Curve, Detail, TaskDifference
 from tokengraft.reporting.folder import read_folder_curves, read_passages, read_tokens
+from tokengraft.reporting.metrics import read_questions, read_scores
+from tokengraft.reporting.reading import read_object
 
 MOST_SCATTERS = 4
+METRICS = "metrics.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,10 @@ class Evidence:
     tokens: tuple[Token, ...] = ()
     """New tokens of the last run that has some, and its passages."""
     passages: tuple[Passage, ...] = ()
+    cards: tuple[Card, ...] = ()
+    """All figures of each run, as far as it has any."""
+    questions: tuple[TaskDifference, ...] = ()
+    """Models of one folder on the same questions of lm-eval; none where the runs are of several folders."""
 
 
 def gather(figures: Sequence[RunFigures]) -> Evidence:
@@ -44,12 +52,23 @@ def gather(figures: Sequence[RunFigures]) -> Evidence:
     alone = "with the new tokens" if len(folders) == 1 else None
     curves = ((alone or folder.resolve().name, read_folder_curves(folder)) for folder in folders)
     last, tokens = _last_with_tokens(known)
+    measured_in = [folder for folder in folders if (folder / METRICS).is_file()]
     return Evidence(
         tuple(details),
         tuple((name, found) for name, found in curves if found),
         tokens,
         read_passages(last) if last is not None else (),
+        tuple(card for run in known if (card := _card(run)) is not None),
+        read_questions(read_object(measured_in[0] / METRICS)) if len(folders) == len(measured_in) == 1 else (),
     )
+
+
+def _card(run: RunFigures) -> Card | None:
+    path = _folder(run) / METRICS
+    if not path.is_file():
+        return None
+    scores, tasks = read_scores(read_object(path), run.model or "")
+    return Card(run.name, scores, tasks) if scores or tasks else None
 
 
 def _last_with_tokens(runs: Sequence[RunFigures]) -> tuple[Path | None, tuple[Token, ...]]:

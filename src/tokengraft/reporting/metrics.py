@@ -55,6 +55,26 @@ def read_metrics(fields: Fields) -> Metrics:
     )
 
 
+def read_scores(fields: Fields, model: str) -> tuple[ModelScores | None, tuple[TaskFigure, ...]]:
+    """What `metrics.json` holds of one model: its scores on text, None where none was read, and tasks of lm-eval.
+
+    Raises:
+        RunFolderError: a member has another type.
+    """
+    parts = [part for part in fields.maybe(Fields.parts, "models") or [] if part.maybe(Fields.text, "name") == model]
+    scores = [_model(part) for part in parts if part.values.get("domain")]
+    return next(iter(scores), None), tuple(each for each in _tasks(fields) if each.model == model)
+
+
+def read_questions(fields: Fields) -> tuple[TaskDifference, ...]:
+    """Models of one folder on the same questions of lm-eval.
+
+    Raises:
+        RunFolderError: a member has another type.
+    """
+    return tuple(_paired(fields, "lm_eval_differences"))
+
+
 def _table(fields: Fields, name: str) -> dict[str, object]:
     part = fields.maybe(Fields.part, name)
     return dict(part.values) if part else {}
@@ -168,8 +188,12 @@ def _code(fields: Fields) -> Iterator[TaskFigure]:
 
 
 def _task_differences(fields: Fields) -> Iterator[TaskDifference]:
-    kinds = ("lm_eval_differences", "code_differences")
-    for part in [each for kind in kinds for each in fields.maybe(Fields.parts, kind) or []]:
+    for kind in ("lm_eval_differences", "code_differences"):
+        yield from _paired(fields, kind)
+
+
+def _paired(fields: Fields, kind: str) -> Iterator[TaskDifference]:
+    for part in fields.maybe(Fields.parts, kind) or []:
         yield TaskDifference(
             before=part.text("before"),
             after=part.text("after"),

@@ -68,6 +68,17 @@ def signed(value: float | None, digits: int = 3) -> str:
     return text if value <= 0 or float(text) == 0 else f"+{text}"
 
 
+def points(share: float | None, digits: int = 1) -> str:
+    """A change of a share in percentage points, with its sign.
+
+    >>> [points(value).replace(NARROW, " ") for value in (0.0123, -0.25, 0.0, None)]
+    ['+1.2 %', '−25.0 %', '0 %', '–']
+    """
+    if share is None or not math.isfinite(share):
+        return signed(share)
+    return f"{signed(100 * share, digits)}{NARROW}%"
+
+
 def size(value: float | None) -> str:
     """Bytes in the binary unit that leaves one to three digits before the point.
 

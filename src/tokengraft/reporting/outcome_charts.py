@@ -8,7 +8,7 @@ import matplotlib as mpl
 from markupsafe import Markup
 
 from tokengraft.evaluation.comparison.outcomes import PairTest, TaskComparison
-from tokengraft.evaluation.comparison.texts import TextComparison
+from tokengraft.evaluation.comparison.texts import TextComparison, TextPair
 from tokengraft.reporting.charts import canvas
 from tokengraft.reporting.svg import ACCENT, GREY, INK, MUTED, RULE, SETTINGS, inline_svg
 from tokengraft.reporting.text import readable
@@ -25,7 +25,7 @@ def pass_forest(tasks: Sequence[TaskComparison], name: str = "pass-forest") -> M
     return _forest(
         name,
         "pass@1: difference with interval; problems gained / lost",
-        [f"{task}: {pair.second}" for task, pair in rows],
+        [_pair_label(task, pair, tasks[0].rates[0].run) for task, pair in rows],
         [(100 * pair.difference.low, 100 * pair.difference.value, 100 * pair.difference.high) for _, pair in rows],
         [_counts(pair) for _, pair in rows],
         [pair.p_holm < SURE for _, pair in rows],
@@ -41,7 +41,7 @@ def text_forest(texts: Sequence[TextComparison]) -> Markup | None:
     return _forest(
         "text-forest",
         "Bits per byte: difference with interval; documents with fewer",
-        [f"{text.part}: {pair.second}" for text, pair in rows],
+        [_pair_label(text.part, pair, texts[0].costs[0].run) for text, pair in rows],
         [(pair.difference.low, pair.difference.value, pair.difference.high) for _, pair in rows],
         [f"{pair.better} of {text.documents}" for text, pair in rows],
         [pair.p_holm < SURE for _, pair in rows],
@@ -57,7 +57,7 @@ def rates(task: TaskComparison, place: int) -> Markup:
             known = rate.estimate
             axes.plot([known.low, known.high], [row, row], color=ACCENT if row else GREY, linewidth=2)
             axes.plot([known.value], [row], marker="o", markersize=7, color=ACCENT if row else GREY, clip_on=False)
-        _label_rows(axes, [rate.run for rate in task.rates])
+        _label_rows(axes, [(rate.run,) for rate in task.rates])
         top = max(rate.estimate.high for rate in task.rates)
         right = min(1.0, 1.1 * top) if math.isfinite(top) and top > 0 else 1.0
         axes.set_xlim(-0.04 * right, right)  # room for a point at 0
@@ -73,7 +73,7 @@ def rates(task: TaskComparison, place: int) -> Markup:
 def _forest(
     name: str,
     title: str,
-    labels: Sequence[str],
+    labels: Sequence[Sequence[str]],
     changes: Sequence[tuple[float, float, float]],
     notes: Sequence[str],
     sure: Sequence[bool],
@@ -98,12 +98,19 @@ def _forest(
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:+.3g}".replace("-", "−") if value else "0")
         axes.set_xlabel(label, loc="left")
         figure.suptitle(title, x=0.02, ha="left", fontsize=12)
-    spoken = "; ".join(f"{text}: {change[1]:+.{digits}f} {unit}" for text, change in zip(labels, changes, strict=True))
+    spoken = "; ".join(
+        f"{' '.join(lines)}: {change[1]:+.{digits}f} {unit}" for lines, change in zip(labels, changes, strict=True)
+    )
     return inline_svg(figure, name, readable(f"Forest plot of differences. {spoken}"))
 
 
-def _label_rows(axes: Any, labels: Sequence[str]) -> None:
-    axes.set_yticks(range(len(labels)), [_short(label) for label in labels])
+def _pair_label(what: str, pair: PairTest | TextPair, first: str) -> tuple[str, ...]:
+    """The later run, and on a second line what it is held against where that is not the first of all."""
+    return (f"{what}: {pair.second}", *([f"against {pair.first}"] if pair.first != first else []))
+
+
+def _label_rows(axes: Any, labels: Sequence[Sequence[str]]) -> None:
+    axes.set_yticks(range(len(labels)), ["\n".join(map(_short, lines)) for lines in labels])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.set_ylim(len(labels) - 0.5, -0.5)
     axes.spines[["left"]].set_visible(False)

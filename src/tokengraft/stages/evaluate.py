@@ -79,7 +79,7 @@ def _compared(folder: Path, metrics: Mapping[str, Any]) -> Path | None:
         return None
     figures = read_figures([str(folder)])
     try:
-        comparison = compare(figures)
+        comparison = compare(figures, all_pairs=True)  # what the extension brought is the difference to the control
     except ConfigError:  # every benchmark may have been left out for its references
         return None
     return write_comparison(comparison, folder / "comparison.html", figures)
