@@ -297,6 +297,41 @@ def test_the_command_end_to_end(file, tmp_path):
     assert [json.loads(line)["tokens"] <= 6 for line in samples] == [True] * 3
 
 
+def problem(name, **more):
+    return {"task_id": name, "prompt": f"def {name}(x):\n", "test": f"assert {name}(2) == 2",
+            "reference": "    return x\n", **more}  # fmt: skip
+
+
+def test_one_bad_item_loses_nothing_of_the_others(tmp_path):
+    """Records that are no problem, a prompt that no tokenizer takes, one that is too long, a missing library."""
+    from tokengraft.bundled import MODEL_DIR
+
+    rows = [
+        problem("a"), {"prompt": "x"}, "[1]", "{torn", problem("u", prompt="# \ud800\ndef u(x):\n"), problem("a"),
+        problem("b", prompt="# word" * 4000 + "\ndef b(x):\n"), problem("c", test="import not_there_at_all"),
+        problem("d", test="import not_there_at_all"), problem("e", reference="    return 3\n"), problem("f"),
+    ]  # fmt: skip
+    path = tmp_path / "bad.jsonl"
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    command = [sys.executable, "-m", "tokengraft", "code-tasks", str(MODEL_DIR), "--tasks", f"prompt-and-test={path}",
+               "--out", str(tmp_path / "o"), "--max-new-tokens", "4", "--seconds", "30",
+               "--allow-code-execution"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    said = " ".join(done.stdout.split())
+    assert "5 records are no problem and are left out (line 2: no field test;" in said
+    assert "1 prompts longer than the model's context, counted as failed" in said
+    assert "the interpreter lacks not_there_at_all (needed by 2 problems); problems that need them are dropped" in said
+    assert said.count("not_there_at_all") == 1, "named once"
+    [task] = json.loads((tmp_path / "o" / "results.json").read_text())["tasks"]
+    assert sorted(task["outcomes"]) == ["a", "b", "f"]
+    assert (task["problems"], task["dropped"], task["statuses"]["context"]) == (6, 3, 1)
+    assert "surrogates not allowed" in task["unreadable"]["line 5"]
+    again = subprocess.run([*command[:4], *command[5:], "--references"], capture_output=True, text=True, timeout=300,
+                           check=True)  # fmt: skip
+    assert again.stdout.count("not_there_at_all") == 1
+    assert "e: reference failed" in again.stdout
+
+
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["bigcodebench", "ds1000", "humaneval", "mbpp"])
 def test_files_for_the_official_programs(shared_data, tmp_path, backend, name):

@@ -81,6 +81,15 @@ def test_a_handful_of_documents_proves_nothing():
     assert "too few to say more" in render_comparison(comparison)
 
 
+@pytest.mark.parametrize(("count", "kind"), [(6, "gained"), (5, "unknown")])
+def test_documents_whose_signs_alone_could_show_nothing_are_too_few(count, kind):
+    """Five that all agree have p 0.0625 by the sign test; six have 0.031."""
+    pair = [RunFigures(name, {}, {"domain": documents(factor, count)}) for name, factor in (("a", 1.0), ("b", 0.5))]
+    [found] = findings(compare(pair), [])
+    assert found.kind == kind
+    assert ("too few to say more" in found.text) == (kind == "unknown")
+
+
 def test_what_is_not_shared_is_said():
     first = run("base", 1, count=90)
     second = RunFigures("new", {"humaneval": outcomes(2), "mbpp": outcomes(3)}, {})

@@ -67,6 +67,18 @@ def test_a_loss_is_called_a_loss(make_run):
     assert sum(kind == "lost" for kind, _ in said) == 2
 
 
+def test_too_few_general_documents_are_said(make_run):
+    def change(metrics, _samples, _candidates):
+        found = {"value": -0.2, "low": -0.3, "high": -0.1, "p_value": 0.001, "documents": 24}
+        metrics["differences"] = [
+            {"before": "base", "after": "distilled", "part": part, "metric": "bits_per_byte", "change": change}
+            for part, change in (("domain", found), ("general", None))
+        ]
+
+    said = sentences(make_run(change))
+    assert ("unknown", "Too few general documents to say how certain it is what was forgotten.") in said
+
+
 def test_the_headline_claims_no_more_than_the_interval(make_run):
     def change(low, high):
         def alter(metrics, _samples, _candidates):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,11 +12,11 @@ from rich.table import Table
 from tokengraft.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tokengraft.evaluation.code_tasks import CodeTaskResults, CodeTasksConfig, TaskResult
+    from tokengraft.evaluation.code_tasks import CodeTaskResults, CodeTasksConfig
     from tokengraft.evaluation.code_tasks.cleaning import Cleaning
 
-SHOWN = 20
-"""Problems that are named at most."""
+SHOWN, FEW = 20, 3
+"""Problems, and records of a file, that are named at most."""
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -56,7 +56,7 @@ def print_results(results: "CodeTaskResults", *, as_json: bool) -> None:
     console = Console()
     console.print(_results(results))
     for task in results.tasks:
-        for line in remarks(task):
+        for line in remarks(asdict(task)):
             console.print(escape(f"{task.task}: {line}"), highlight=False)
     console.print(escape(results.isolation), highlight=False)
     console.print(f"results  {results.folder / 'results.json'}", soft_wrap=True, highlight=False, markup=False)
@@ -76,18 +76,45 @@ def _results(results: "CodeTaskResults") -> Table:
     return table
 
 
-def remarks(task: "TaskResult") -> list[str]:
-    """What a reader must know beside the figures."""
+def remarks(task: Mapping[str, Any]) -> list[str]:
+    """What a reader must know beside the figures of a task, given as in `results.json`."""
     found = [
-        (task.too_long, "prompts longer than the model's context, counted as failed"),
-        (task.empty, "empty answers"),
-        (task.cut_off, "answers cut off at the greatest length"),
-        (task.missing, "samples were never generated; their problems are not scored"),
+        ("too_long", "prompts longer than the model's context, counted as failed"),
+        ("empty", "empty answers"),
+        ("cut_off", "answers cut off at the greatest length"),
+        ("missing", "samples were never generated; their problems are not scored"),
     ]
-    lines = [f"{count} {what}" for count, what in found if count]
-    if task.references_passed is not None:
-        lines.append(f"{task.references_passed:.1%} of the references that could be run pass; see dropped.json")
+    lines = [f"{task[name]} {what}" for name, what in found if task[name]]
+    lines += [*left_out(task.get("unreadable") or {}), *lacking(task.get("missing_modules") or {})]
+    if task["references_passed"] is not None:
+        lines.append(f"{task['references_passed']:.1%} of the references that could be run pass; see dropped.json")
     return lines
+
+
+def left_out(unreadable: Mapping[str, str]) -> list[str]:
+    """A line about the records of a file that are no problem; none where there are none.
+
+    >>> left_out({"line 2": "no field test", "line 5": "no JSON object but list"})
+    ['2 records are no problem and are left out (line 2: no field test; line 5: no JSON object but list)']
+    """
+    if not unreadable:
+        return []
+    shown = [f"{line}: {why}" for line, why in list(unreadable.items())[:FEW]]
+    more = f"; and {len(unreadable) - FEW} more, see dropped.json" if len(unreadable) > FEW else ""
+    return [f"{len(unreadable)} records are no problem and are left out ({'; '.join(shown)}{more})"]
+
+
+def lacking(modules: Mapping[str, int]) -> list[str]:
+    """A line about the libraries that the interpreter lacks; none where it has all.
+
+    >>> lacking({"torch": 68, "tensorflow": 45})
+    ['the interpreter lacks torch (needed by 68 problems), tensorflow (45); problems that need them are dropped']
+    """
+    if not modules:
+        return []
+    (first, count), *others = modules.items()
+    named = ", ".join([f"{first} (needed by {count} problems)", *(f"{name} ({needs})" for name, needs in others)])
+    return [f"the interpreter lacks {named}; problems that need them are dropped"]
 
 
 def print_references(cleaned: Mapping[str, "Cleaning"], settings: "CodeTasksConfig", *, as_json: bool) -> None:
@@ -97,12 +124,14 @@ def print_references(cleaned: Mapping[str, "Cleaning"], settings: "CodeTasksConf
         return
     console = Console()
     for name, one in cleaned.items():
-        lacking = sum(reason.startswith("no module") for reason in one.dropped.values())
+        without = sum(reason.startswith("no module") for reason in one.dropped.values())
         share = "" if one.share is None else f" ({one.share:.1%})"
         console.print(
-            escape(f"{name}: {one.passed} of {one.ran} references pass{share}; {lacking} lack a library"),
+            escape(f"{name}: {one.passed} of {one.ran} references pass{share}; {without} lack a library"),
             highlight=False,
         )
+        for line in lacking(one.missing_modules):
+            console.print(escape(f"{name}: {line}"), highlight=False)
         failed = {task: reason for task, reason in one.dropped.items() if not reason.startswith("no module")}
         for task, reason in list(failed.items())[:SHOWN]:
             console.print(f"  {task}: {reason}", soft_wrap=True, highlight=False, markup=False)

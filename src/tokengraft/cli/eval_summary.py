@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from tokengraft.cli.code_tasks_summary import remarks
+
 if TYPE_CHECKING:
     from tokengraft.stages.evaluate import Evaluated
 
@@ -109,6 +111,7 @@ def _tasks(metrics: Mapping[str, Any]) -> Iterator[str]:
             passed = ", ".join(f"pass@{k} {value:.4f}" for k, value in found["pass_at"].items())
             counted = f"{found['scored']} of {found['problems']} problems"
             yield f"{name}, {found['task']}: {passed or 'nothing scored'} ({counted})"
+            yield from (f"{name}, {found['task']}: {remark}" for remark in remarks(found))
     for test in [*metrics["lm_eval_differences"], *metrics["code_differences"]]:
         yield (
             f"{test['after']} against {test['before']}, {test['task']}: right only after {test['only_after']}, only "

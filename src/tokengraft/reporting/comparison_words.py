@@ -79,7 +79,7 @@ def _read(pair: TextPair, text: TextComparison) -> Finding:
         "<b>{}</b> needs {} for {} text {} {}",
         pair.second, how, text.part, "as" if change == 0 else "than", pair.first,
     )  # fmt: skip
-    if text.documents < LEAST_DOCUMENTS:
+    if _too_few(text):
         return Finding("unknown", said + f", of {text.documents} documents: too few to say more.")
     sure = pair.p_holm < SURE
     kind: Kind = "same" if not sure else "gained" if change < 0 else "lost"
@@ -92,6 +92,11 @@ def _read(pair: TextPair, text: TextComparison) -> Finding:
 def _said(sentence: str, *parts: str) -> Markup:
     """The sentence; names of runs and of tasks are others' text."""
     return Markup(sentence).format(*map(readable, parts))  # noqa: S704 (sentences are of this file)
+
+
+def _too_few(text: TextComparison) -> bool:
+    """Whether so many documents could show nothing, however alike they are: their signs alone are the least p-value."""
+    return text.documents < LEAST_DOCUMENTS or 2.0 ** (1 - text.documents) * len(text.pairs) >= SURE
 
 
 def _costs(comparison: Comparison, details: Sequence[Detail]) -> Iterator[tuple[str, Finding]]:

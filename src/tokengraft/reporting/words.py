@@ -73,6 +73,8 @@ def _forgotten(metrics: Metrics) -> Iterator[Finding]:
     if metrics.final.general is None:
         yield Finding("unknown", Markup("No general text was given: what was forgotten is not known."))
         return
+    if not any(change.part == "general" for change in metrics.differences) and len(metrics.models) > 1:
+        yield Finding("unknown", Markup("Too few general documents to say how certain it is what was forgotten."))
     for change in _corrected(metrics, "general"):
         text = _sentence("On general text", change)
         kl = metrics.final.general.kl_to_base

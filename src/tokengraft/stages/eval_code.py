@@ -47,7 +47,7 @@ def check_code(config: CodeConfig, out: str | None) -> None:
         )
     check(_settings(config, out, 0))
     for name in config.tasks:
-        load_task(name, data=config.data, limit=config.limit)
+        load_task(name, data=config.data, limit=config.limit, asked=config.form)
 
 
 def run_code(model: Any, folder: str, config: CodeConfig, out: Path, seed: int) -> dict[str, Any]:

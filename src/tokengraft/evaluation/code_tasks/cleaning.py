@@ -1,7 +1,7 @@
 """Reference solutions first: a problem whose own reference fails here says nothing about a model."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tokengraft import atomic
@@ -21,6 +21,8 @@ class Cleaning:
     ran: int
     """References that were run: those whose libraries are installed."""
     passed: int
+    missing_modules: dict[str, int] = field(default_factory=dict)
+    """Libraries that the interpreter lacks, and how many problems need each."""
 
     @property
     def share(self) -> float | None:
@@ -46,13 +48,13 @@ def clean(task: Task, grader: Grader, world: Environment, folder: Path) -> Clean
     rows = grader.grade(jobs, Ledger(folder / "references.jsonl"), f"{task.name} references")
     failed = {key[0]: row for key, row in rows.items() if not row["passed"]}
     dropped |= {name: f"reference {row['status']}: {row['detail']}" for name, row in failed.items()}
-    result = Cleaning(dropped, len(rows), len(rows) - len(failed))
-    _write(folder, task, result, lacking, world)
+    missing = Counter(module for modules in lacking.values() for module in modules)
+    result = Cleaning(dropped, len(rows), len(rows) - len(failed), dict(missing.most_common()))
+    _write(folder, task, result, world)
     return result
 
 
-def _write(folder: Path, task: Task, result: Cleaning, lacking: dict[str, list[str]], world: Environment) -> None:
-    missing = Counter(module for modules in lacking.values() for module in modules)
+def _write(folder: Path, task: Task, result: Cleaning, world: Environment) -> None:
     atomic.write_json(
         folder / "dropped.json",
         {
@@ -60,7 +62,7 @@ def _write(folder: Path, task: Task, result: Cleaning, lacking: dict[str, list[s
             "problems": len(task.problems),
             "references_run": result.ran,
             "references_passed": result.passed,
-            "missing_modules": dict(missing.most_common()),
+            "missing_modules": result.missing_modules,
             "unreadable_records": task.unreadable,
             "dropped": result.dropped,
             "environment": world.to_dict(),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tokengraft.errors import ConfigError
-from tokengraft.evaluation.code_tasks.problems import Problem, Record, TaskFormat, formats
+from tokengraft.evaluation.code_tasks.problems import Problem, PromptForm, Record, TaskFormat, formats
 
 SUFFIXES = (".jsonl", ".jsonl.gz")
 
@@ -25,8 +25,12 @@ class Task:
     source: str = ""
 
 
-def load_task(name: str, *, data: str | None = None, limit: int | None = None) -> Task:
+def load_task(
+    name: str, *, data: str | None = None, limit: int | None = None, asked: PromptForm = "completion"
+) -> Task:
     """The benchmark that a name stands for: a registered one, `name=FILE`, or a file whose format shows.
+
+    A record that cannot be asked in the form `asked` is unreadable.
 
     Raises:
         ConfigError: nothing of that name, no such file, or a file of another format.
@@ -40,7 +44,7 @@ def load_task(name: str, *, data: str | None = None, limit: int | None = None) -
         source, records = place.name, _from_file(place)
         form = formats.get(kind)() if kind else _recognised(place)
     title = kind or _stem(place)
-    return _task(title, form, source, records, limit)
+    return _task(title, form, source, ((line, record, _fault(form, record, asked)) for line, record in records), limit)
 
 
 def _named(name: str, data: str | None) -> tuple[str | None, Path | None]:
@@ -135,12 +139,11 @@ def _recognised(path: Path) -> TaskFormat:
 
 
 def _task(
-    name: str, form: TaskFormat, source: str, records: Iterator[tuple[int, Record | str]], limit: int | None
+    name: str, form: TaskFormat, source: str, records: Iterator[tuple[int, Record | str, str | None]], limit: int | None
 ) -> Task:
     problems: dict[str, Problem] = {}
     unreadable: dict[str, str] = {}
-    for line, record in records:
-        reason = _fault(form, record)
+    for line, record, reason in records:
         if reason is not None or isinstance(record, str):
             unreadable[f"line {line}"] = reason or str(record)
         elif form.belongs(record):
@@ -159,7 +162,7 @@ def _task(
     return Task(name, form, list(problems.values()), unreadable, source)
 
 
-def _fault(form: TaskFormat, record: Record | str) -> str | None:
+def _fault(form: TaskFormat, record: Record | str, asked: PromptForm) -> str | None:
     """Why a record cannot be used; None where it can."""
     if isinstance(record, str):
         return record
@@ -168,7 +171,9 @@ def _fault(form: TaskFormat, record: Record | str) -> str | None:
         return f"no field {', '.join(missing)}"
     try:
         if form.belongs(record):
-            form.prompt(record, "completion")
+            prompt = form.prompt(record, asked)
+            for text in (prompt.text, prompt.prefill, *(content for _, content in prompt.turns)):
+                text.encode()  # no tokenizer takes a lone surrogate
             form.sources(record)
             form.reference(record)
             form.program(record, "")

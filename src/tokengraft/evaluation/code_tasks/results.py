@@ -43,6 +43,10 @@ class TaskResult:
     references_passed: float | None
     outcomes: dict[str, list[bool]] = field(repr=False)
     """For each problem that counts, whether each sample passed."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Records of the file that are no problem, and why."""
+    missing_modules: dict[str, int] = field(default_factory=dict)
+    """Libraries that the grader's interpreter lacks, and how many problems were dropped for each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ def check_references(settings: CodeTasksConfig) -> dict[str, Cleaning]:
 
 def _prepared(settings: CodeTasksConfig) -> tuple[list[Task], Environment, Grader]:
     check(settings)
-    tasks = [load_task(name, data=settings.data, limit=settings.limit) for name in settings.tasks]
+    tasks = [load_task(name, data=settings.data, limit=settings.limit, asked=settings.form) for name in settings.tasks]
     names = [task.name for task in tasks]
     if len(set(names)) < len(names):
         raise ConfigError(found=f"tasks {', '.join(names)}", expected="each once", do="rename one of the files")
@@ -170,7 +170,7 @@ def _grade(task: Task, grader: Grader, cleaned: Cleaning, settings: CodeTasksCon
     )
     too_long = {key: row for key, row in answers.items() if row["ended"] == "context"}
     verdicts |= {key: {"passed": False, "status": "context"} for key in too_long}
-    return score(
+    figures = score(
         task.name,
         problems=[problem.task_id for problem in task.problems],
         dropped=cleaned.dropped,
@@ -180,6 +180,7 @@ def _grade(task: Task, grader: Grader, cleaned: Cleaning, settings: CodeTasksCon
         ks=settings.ks,
         references_passed=cleaned.share,
     )
+    return replace(figures, unreadable=task.unreadable, missing_modules=cleaned.missing_modules)
 
 
 def _programs(
