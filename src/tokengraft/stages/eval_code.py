@@ -45,9 +45,10 @@ def check_code(config: CodeConfig, out: str | None) -> None:
         raise ConfigError(
             found="--tasks without --out", expected="a place for every sample and verdict", do="give --out"
         )
-    check(_settings(config, out, 0))
-    for name in config.tasks:
-        load_task(name, data=config.data, limit=config.limit, asked=config.form)
+    settings = _settings(config, out, 0)
+    check(settings)
+    for name in settings.tasks:
+        load_task(name, data=settings.data, limit=settings.limit, asked=settings.form)
 
 
 def run_code(model: Any, folder: str, config: CodeConfig, out: Path, seed: int) -> dict[str, Any]:
