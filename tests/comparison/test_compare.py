@@ -275,10 +275,13 @@ def test_a_page_of_texts_alone():
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH: the page is not tried in a browser")
-def test_the_console_is_silent(tmp_path):
-    page = write_comparison(compare([run("a", 1), run("b", 2), run("c", 3)]), tmp_path / "page.html")
+@pytest.mark.parametrize("measured", [False, True])
+def test_the_console_is_silent(measured, measured_folder, tmp_path):
+    figures = read_figures([str(measured_folder)]) if measured else [run("a", 1), run("b", 2), run("c", 3)]
+    page = write_comparison(compare(figures, all_pairs=True), tmp_path / "page.html", figures)
     command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command += ["--enable-logging=stderr", "--dump-dom", page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert "Forest plot of differences" in done.stdout
+    assert ('class="tip"' in done.stdout) == measured, "what shows a touched token, made by the script"
     assert [line for line in done.stderr.splitlines() if "CONSOLE" in line] == []
