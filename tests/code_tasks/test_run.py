@@ -318,8 +318,8 @@ def test_one_bad_item_loses_nothing_of_the_others(tmp_path):
                "--allow-code-execution"]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     said = " ".join(done.stdout.split())
-    assert "5 records are no problem and are left out (line 2: no field test;" in said
-    assert "1 prompts longer than the model's context, counted as failed" in said
+    assert "5 records left out as no problem (line 2: no field test;" in said
+    assert "1 prompt longer than the model's context, counted as failed" in said
     assert "the interpreter lacks not_there_at_all (needed by 2 problems); problems that need them are dropped" in said
     assert said.count("not_there_at_all") == 1, "named once"
     [task] = json.loads((tmp_path / "o" / "results.json").read_text())["tasks"]

@@ -79,12 +79,12 @@ def _results(results: "CodeTaskResults") -> Table:
 def remarks(task: Mapping[str, Any]) -> list[str]:
     """What a reader must know beside the figures of a task, given as in `results.json`."""
     found = [
-        ("too_long", "prompts longer than the model's context, counted as failed"),
-        ("empty", "empty answers"),
-        ("cut_off", "answers cut off at the greatest length"),
-        ("missing", "samples were never generated; their problems are not scored"),
+        ("too_long", "prompt", "longer than the model's context, counted as failed"),
+        ("empty", "answer", "without any text"),
+        ("cut_off", "answer", "cut off at the greatest length"),
+        ("missing", "sample", "never generated; problems without one are not scored"),
     ]
-    lines = [f"{task[name]} {what}" for name, what in found if task[name]]
+    lines = [f"{_many(task[name], what)} {fault}" for name, what, fault in found if task[name]]
     lines += [*left_out(task.get("unreadable") or {}), *lacking(task.get("missing_modules") or {})]
     if task["references_passed"] is not None:
         lines.append(f"{task['references_passed']:.1%} of the references that could be run pass; see dropped.json")
@@ -95,13 +95,13 @@ def left_out(unreadable: Mapping[str, str]) -> list[str]:
     """A line about the records of a file that are no problem; none where there are none.
 
     >>> left_out({"line 2": "no field test", "line 5": "no JSON object but list"})
-    ['2 records are no problem and are left out (line 2: no field test; line 5: no JSON object but list)']
+    ['2 records left out as no problem (line 2: no field test; line 5: no JSON object but list)']
     """
     if not unreadable:
         return []
     shown = [f"{line}: {why}" for line, why in list(unreadable.items())[:FEW]]
     more = f"; and {len(unreadable) - FEW} more, see dropped.json" if len(unreadable) > FEW else ""
-    return [f"{len(unreadable)} records are no problem and are left out ({'; '.join(shown)}{more})"]
+    return [f"{_many(len(unreadable), 'record')} left out as no problem ({'; '.join(shown)}{more})"]
 
 
 def lacking(modules: Mapping[str, int]) -> list[str]:
@@ -113,8 +113,14 @@ def lacking(modules: Mapping[str, int]) -> list[str]:
     if not modules:
         return []
     (first, count), *others = modules.items()
-    named = ", ".join([f"{first} (needed by {count} problems)", *(f"{name} ({needs})" for name, needs in others)])
+    named = ", ".join(
+        [f"{first} (needed by {_many(count, 'problem')})", *(f"{name} ({needs})" for name, needs in others)]
+    )
     return [f"the interpreter lacks {named}; problems that need them are dropped"]
+
+
+def _many(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def print_references(cleaned: Mapping[str, "Cleaning"], settings: "CodeTasksConfig", *, as_json: bool) -> None:

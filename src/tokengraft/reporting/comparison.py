@@ -15,7 +15,7 @@ from tokengraft import atomic
 from tokengraft.evaluation.comparison import Comparison, RunFigures
 from tokengraft.reporting import numbers, outcome_charts
 from tokengraft.reporting.beside import Evidence, charts, gather
-from tokengraft.reporting.comparison_words import findings, p_phrase, p_text
+from tokengraft.reporting.comparison_words import counted, findings, p_phrase, p_text
 from tokengraft.reporting.every_figure import figure_rows, task_rows
 from tokengraft.reporting.outcome_charts import SURE
 from tokengraft.reporting.text import inline, readable, visible
@@ -78,7 +78,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(
         percent=numbers.percent, decimal=numbers.decimal, count=numbers.count, signed=numbers.signed,
-        points=numbers.points, p=p_text, p_phrase=p_phrase, inline=inline, visible=visible,
+        points=numbers.points, p=p_text, p_phrase=p_phrase, counted=counted, inline=inline, visible=visible,
     )  # fmt: skip
     return environment
 

@@ -8,7 +8,7 @@ from tokengraft.evaluation.comparison import Comparison
 from tokengraft.evaluation.comparison.outcomes import PairTest, TaskComparison
 from tokengraft.evaluation.comparison.texts import LEAST_DOCUMENTS, TextComparison, TextPair
 from tokengraft.reporting.evidence import Detail
-from tokengraft.reporting.numbers import percent
+from tokengraft.reporting.numbers import count, percent
 from tokengraft.reporting.outcome_charts import SURE
 from tokengraft.reporting.text import readable
 from tokengraft.reporting.words import Finding, Kind
@@ -54,6 +54,15 @@ def p_phrase(value: float) -> str:
     return f"p{NO_BREAK}{text}" if text.startswith("<") else f"p{NO_BREAK}={NO_BREAK}{text}"
 
 
+def counted(documents: int) -> str:
+    """So many documents, in words.
+
+    >>> counted(1), counted(24)
+    ('1 document', '24 documents')
+    """
+    return f"{count(documents)} {'document' if documents == 1 else 'documents'}"
+
+
 def _solved(pair: PairTest, task: TaskComparison) -> Finding:
     before, after = (next(rate for rate in task.rates if rate.run == name) for name in (pair.first, pair.second))
     change = 100 * pair.difference.value
@@ -80,12 +89,12 @@ def _read(pair: TextPair, text: TextComparison) -> Finding:
         pair.second, how, text.part, "as" if change == 0 else "than", pair.first,
     )  # fmt: skip
     if _too_few(text):
-        return Finding("unknown", said + f", of {text.documents} documents: too few to say more.")
+        return Finding("unknown", said + f", of {counted(text.documents)}: too few to say more.")
     sure = pair.p_holm < SURE
     kind: Kind = "same" if not sure else "gained" if change < 0 else "lost"
     judged = "more than chance" if sure else "no more than chance would do"
     return Finding(
-        kind, said + f", {pair.better} of {text.documents} documents in fewer: {judged}, {p_phrase(pair.p_holm)}."
+        kind, said + f", {pair.better} of {counted(text.documents)} in fewer: {judged}, {p_phrase(pair.p_holm)}."
     )
 
 
