@@ -13,6 +13,7 @@ from tokengraft.errors import ConfigError, RunFolderError
 from tokengraft.evaluation.comparison import RunFigures, compare, read_figures
 from tokengraft.reporting.comparison import render_comparison, write_comparison
 from tokengraft.reporting.comparison_words import findings
+from tokengraft.reporting.evidence import Detail, Documents
 from tokengraft.statistics import cochran_q, mcnemar, two_proportion_z_test
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -235,6 +236,19 @@ def test_all_figures_stand_beside_each_other(measured_folder):
     for figure in ("KL to base", "Calibration", "Adopted", "gained, lost", "Bits a byte"):
         assert (f"<dt>{figure}" in page) == (figure != "gained, lost"), "only figures that stand on the page"
     assert "fewer tokens for the same domain text than base" in page
+
+
+def test_what_text_costs_is_said_once_for_runs_that_share_tokens():
+    def detail(name, *tokens):
+        return Detail(name, Documents(("a", "b"), (40.0, 60.0), tokens, (1.0, 1.0)))
+
+    runs = [RunFigures(name, {}, {"domain": documents(1.0)}) for name in ("base", "first", "last", "worse")]
+    details = [detail("base", 10.0, 30.0), detail("first", 8.0, 22.0), detail("last", 8.0, 22.0)]
+    said = [each for each in findings(compare(runs), [*details, detail("worse", 20.0, 30.0)]) if "takes" in each.text]
+    assert [(each.kind, str(each.text)) for each in said] == [
+        ("lost", "<b>worse</b> takes 25.0\u202f% more tokens for the same domain text than base."),
+        ("gained", "<b>last</b> takes 25.0\u202f% fewer tokens for the same domain text than base."),
+    ]
 
 
 def test_the_page_escapes_names_and_asks_nobody(tmp_path):

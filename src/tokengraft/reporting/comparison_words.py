@@ -109,14 +109,16 @@ def _too_few(text: TextComparison) -> bool:
 
 
 def _costs(comparison: Comparison, details: Sequence[Detail]) -> Iterator[tuple[str, Finding]]:
-    """Tokens that the first run and each other make of the same documents, where they differ."""
+    """Tokens that the first run and each other make of the same documents; of runs that make the same, the last."""
     first = next((detail for detail in details if detail.name == comparison.runs[0]), None)
     if first is None or first.domain is None or not sum(first.domain.tokens):
         return
-    for detail in details:
+    seen = {first.domain.tokens}
+    for detail in reversed(details):
         domain = detail.domain
-        if domain is None or domain.names != first.domain.names or domain.tokens == first.domain.tokens:
+        if domain is None or domain.names != first.domain.names or domain.tokens in seen:
             continue
+        seen.add(domain.tokens)
         change = sum(domain.tokens) / sum(first.domain.tokens) - 1
         text = _said(
             "<b>{}</b> takes {} {} tokens for the same domain text than {}.",
