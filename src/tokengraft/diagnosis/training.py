@@ -79,6 +79,11 @@ class TrainingSettings:
         return self.target_modules is not None
 
     @property
+    def trains_whole_tables(self) -> bool:
+        """Whether the optimiser holds a whole table, in the dtype of the model; peft keeps its own in float32."""
+        return not self.is_lora or any(is_table(name) for name in self.modules_to_save)
+
+    @property
     def trains_tables(self) -> bool:
         """Whether a table, or rows of it, get gradients."""
         if not self.is_lora:
