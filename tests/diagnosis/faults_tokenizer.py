@@ -66,7 +66,7 @@ def stop_by_hand(_bench: Bench, given: Given) -> Given:
 @fault(
     "generation config stops on an id that is never emitted",
     "stop-id-never-emitted",
-    {"set eos_token_id in generation_config.json to the tokenizer's eos, 1": stop_by_hand, "": mended},
+    {"set eos_token_id in generation_config.json to the tokenizer's eos, 1": stop_by_hand, "--fix": mended},
 )
 def stops_nowhere(bench):
     folder = bench.sound()
@@ -82,7 +82,7 @@ def turn_end_by_hand(_bench: Bench, given: Given) -> Given:
 @fault(
     "generation config stops on another id than a turn ends with",
     "stop-id-never-emitted",
-    {"put 301 into eos_token_id of generation_config.json": turn_end_by_hand, "": mended},
+    {"put 301 into eos_token_id of generation_config.json": turn_end_by_hand, "--fix": mended},
 )
 def turns_end_otherwise(bench):
     tokenizer = bench.tokenizer()
@@ -157,7 +157,7 @@ def class_by_hand(_bench: Bench, given: Given) -> Given:
 @fault(
     "tokenizer class that transformers 4 cannot load",
     "tokenizer-class-transformers-4",
-    {"set tokenizer_class to PreTrainedTokenizerFast": class_by_hand, "--fix does so on a copy": mended},
+    {"set tokenizer_class to PreTrainedTokenizerFast": class_by_hand, "--fix": mended},
 )
 def class_of_five(bench):
     folder = bench.sound()
@@ -212,3 +212,36 @@ def unreachable(bench):
     document["model"]["vocab"] |= {"zebra": 300, "Ġzebra": 301}
     file.write_text(json.dumps(document))
     return {"model": folder, "base": base}
+
+
+@fault("three configurations with different ids", "special-ids-disagree", {"--fix": mended})
+def disagree(bench):
+    folder = bench.sound()
+    edit(folder / "generation_config.json", pad_token_id=9, eos_token_id=[9, 1])
+    edit(folder / "config.json", bos_token_id=5)
+    return {"model": folder}
+
+
+def added(bench, name, number, *, in_vocabulary=False):
+    """`<|user|>` written into tokenizer.json by hand under an id of one's choice."""
+    folder = bench.save(name, bench.model(more=8))
+    file = folder / "tokenizer.json"
+    document = json.loads(file.read_text())
+    document["added_tokens"].append({**document["added_tokens"][0], "content": "<|user|>", "id": number})
+    if in_vocabulary:
+        document["model"]["vocab"]["<|user|>"] = number
+    file.write_text(json.dumps(document))
+    return folder
+
+
+@fault(
+    "ids that move at a reload",
+    "special-ids-move",
+    {
+        "write each added token into model.vocab under its id, and leave no gaps": lambda b, _g: {
+            "model": added(b, "new", 300, in_vocabulary=True)
+        }
+    },
+)
+def ids_move(bench):
+    return {"model": added(bench, "model", 305)}

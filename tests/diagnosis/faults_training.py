@@ -112,7 +112,7 @@ def left(bench: Bench, given: Given) -> Given:
 @fault(
     "right padding at generation (batch against single outputs)",
     "right-padding-generation",
-    {'set tokenizer.padding_side = "left"': left, "--fix does so on a copy": lambda b, g: {"model": b.mended(g)}},
+    {'set tokenizer.padding_side = "left"': left, "--fix": lambda b, g: {"model": b.mended(g)}},
 )
 def right(bench):
     tokenizer = bench.tokenizer()
@@ -172,15 +172,90 @@ def unused(bench):
     return {"model": bench.save("model", *with_user(bench)), "base": base, "batches": [{"text": "the cat sat"}]}
 
 
+ROWS = {"embed_tokens": [300, 301], "lm_head": [300, 301]}
+
+
 @fault(
     "LoRA that leaves the new tokens' rows out",
     "new-rows-not-trained",
-    {"add trainable_token_indices=[300, 301]": settings(trainable_token_indices=[300, 301]),
-     "modules_to_save=['embed_tokens', 'lm_head']": settings(modules_to_save=["embed_tokens", "lm_head"])},
-)  # fmt: skip
+    {
+        f"add trainable_token_indices={ROWS}": settings(trainable_token_indices=ROWS),
+        "modules_to_save=['embed_tokens', 'lm_head']": settings(modules_to_save=["embed_tokens", "lm_head"]),
+    },
+)
 def rows_left_out(bench):
     base = bench.sound()
     return {"model": bench.save("model", *with_user(bench)), "base": base, "training": {"target_modules": ["q_proj"]}}
+
+
+@fault(
+    "fp16=True with float16 parameters",
+    "fp16-scaler-on-fp16",
+    {
+        "load with dtype=torch.float32": settings(dtype="float32"),
+        "train in bfloat16": settings(dtype="bfloat16", fp16=False, bf16=True),
+    },
+)
+def scaler(bench):
+    return low(bench, torch.float16, fp16=True)
+
+
+def with_ends(_bench: Bench, given: Given) -> Given:
+    return {**given, "batches": [{"text": record["text"] + "<|end|>"} for record in given["batches"]]}
+
+
+def stop_where_they_end(bench: Bench, given: Given) -> Given:
+    model, tokenizer = load(given["model"])
+    model.generation_config.eos_token_id = [1, tokenizer("the cat sat.").input_ids[-1]]
+    return {**given, "model": bench.save("stops", model, tokenizer)}
+
+
+@fault(
+    "an end that is never a label",
+    "eos-never-taught",
+    {"append the eos token to each text": with_ends, "make generation stop on the token": stop_where_they_end},
+)
+def no_end(bench):
+    tokenizer = bench.tokenizer()
+    tokenizer.padding_side = "left"
+    training = {"collator": "DataCollatorForLanguageModeling"}
+    return {"model": bench.sound(), "batches": [{"text": "the cat sat."}, {"text": "rain."}], "training": training}
+
+
+def encoded_once(_bench: Bench, given: Given) -> Given:
+    tokenizer = load(given["model"])[1]
+    text = tokenizer.apply_chat_template(TALK, tokenize=False)
+    return {**given, "batches": [tokenizer([text], add_special_tokens=False)]}
+
+
+TALK = [{"role": "user", "content": "the cat"}]
+
+
+@fault("two begin tokens", "double-bos", {"add_special_tokens=False": encoded_once})
+def two_begins(bench):
+    from tokenizers import processors
+
+    tokenizer = bench.tokenizer()
+    tokenizer.chat_template = "{{ bos_token }}{% for m in messages %}{{ m['content'] }}{{ eos_token }}{% endfor %}"
+    post = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", 0)])
+    tokenizer.backend_tokenizer.post_processor = post
+    text = tokenizer.apply_chat_template(TALK, tokenize=False)
+    return {"model": bench.save("model", bench.model(), tokenizer), "batches": [tokenizer([text])]}
+
+
+def own_encoding(_bench: Bench, given: Given) -> Given:
+    return {**given, "batches": [load(given["model"])[1](["the cat sat"])]}
+
+
+@fault(
+    "ids in the data beyond the table",
+    "batch-ids-beyond-table",
+    {"encode the data with this model's tokenizer": own_encoding},
+)
+def other_encoding(bench):
+    other = bench.tokenizer(size=400)
+    texts = [text for text in bench.texts if max(other(text)["input_ids"]) > 300]
+    return {"model": bench.sound(), "batches": [other(texts[:1])]}
 
 
 def attention(kind):

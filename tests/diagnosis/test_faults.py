@@ -1,5 +1,7 @@
 """Each fault that docs/doctor.md lists: made, found by its code among all checks, and gone after what `fix` says."""
 
+from pathlib import Path
+
 import pytest
 
 import tokengraft as tg
@@ -32,9 +34,24 @@ def test_made_found_and_mended(fault, words, bench):
     given = fault.make(bench)
     found = [finding for finding in examined(given) if finding.code == fault.code]
     assert found
-    assert all(finding.fix.count(words) for finding in found), found[0].fix
+    assert all(words in finding.fix for finding in found), found[0].fix
     left = examined(fault.mends[words](bench, given))
     assert not [finding for finding in left if finding.severity is Severity.ERROR]
     again = [finding for finding in left if finding.code == fault.code]
     assert all(finding.severity is Severity.INFO for finding in again), again
     assert not again or found[0].severity is not Severity.INFO
+
+
+def listed():
+    """The faults as docs/doctor.md lists them."""
+    lines = ["| fault | code | made and mended by | what was followed |", "|---|---|---|---|"]
+    for fault in FAULTS:
+        place = f"{fault.make.__module__.rpartition('.')[2]}.py: {fault.make.__name__}"
+        ways = "; ".join(f"{words} …" if words != "--fix" else "`--fix`" for words in fault.mends)
+        lines.append(f"| {fault.what} | `{fault.code}` | `{place}` | {ways.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines)
+
+
+def test_the_page_lists_them():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "doctor.md").read_text()
+    assert listed() in page

@@ -27,8 +27,16 @@ def new_rows_not_trained(case: Case) -> Iterator[Finding]:
             f"{listed(list(case.training.target_modules or ()))}, which trains no row of them",
             "The layers learn to ask for the tokens, but their head rows stay what the resize made of them and never "
             "win; their input rows stay indistinguishable.",
-            f"add trainable_token_indices={new[:KEPT]} to LoraConfig, or modules_to_save=['embed_tokens', 'lm_head']; "
-            "save with the tokenizer beside it",
+            f"{_plan(case, new[:KEPT])}; save with the tokenizer beside it",
             ids=new[:KEPT],
             target_modules=list(case.training.target_modules or ()),
         )
+
+
+def _plan(case: Case, rows: list[int]) -> str:
+    """What to add to LoraConfig: peft takes a list for the input table and, where it is tied, for the head with it."""
+    tables = case.tables
+    held = [tables.input_name] if tables.tied else [tables.input_name, tables.head_name or tables.input_name]
+    names = [name.removesuffix(".weight").rpartition(".")[2] for name in held]
+    given, more = (rows, " with ensure_weight_tying=True") if len(names) == 1 else (dict.fromkeys(names, rows), "")
+    return f"add trainable_token_indices={given} to LoraConfig, or modules_to_save={names}{more}"
