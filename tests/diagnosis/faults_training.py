@@ -222,6 +222,17 @@ def no_end(bench):
     return {"model": bench.sound(), "batches": [{"text": "the cat sat."}, {"text": "rain."}], "training": training}
 
 
+@fault(
+    "LoRA with rows of the input table alone, untied",
+    "new-rows-not-trained",
+    {f"add trainable_token_indices={ROWS}": settings(trainable_token_indices=ROWS)},
+)
+def head_left_out(bench):
+    base = bench.sound()
+    training = {"target_modules": ["q_proj"], "trainable_token_indices": [300, 301]}
+    return {"model": bench.save("model", *with_user(bench)), "base": base, "training": training}
+
+
 def encoded_once(_bench: Bench, given: Given) -> Given:
     tokenizer = load(given["model"])[1]
     text = tokenizer.apply_chat_template(TALK, tokenize=False)

@@ -59,13 +59,18 @@ def test_a_lora_that_leaves_new_tokens_out(model, tokenizer, folder):
     for known in ({"base": folder}, {}):  # without a base, by what a resize leaves behind
         [finding] = found("new-rows-not-trained", model, tokenizer, training=plan, **known)
         assert (finding.severity, finding.evidence["ids"]) == (ERROR, new)
-    for mended in ({"trainable_token_indices": new}, {"modules_to_save": ["embed_tokens", "lm_head"]}):
+    both = {"trainable_token_indices": {"embed_tokens": new, "lm_head": new}}
+    for mended in (both, {"modules_to_save": ["embed_tokens", "lm_head"]}):
         assert not found("new-rows-not-trained", model, tokenizer, training=plan | mended, base=folder)
     assert not found("new-rows-not-trained", model, tokenizer, training={}, base=folder)
-    [finding] = found(
-        "new-rows-not-trained", model, tokenizer, training=plan | {"trainable_token_indices": new[:1]}, base=folder
-    )
+    half = plan | {"trainable_token_indices": {"embed_tokens": new[:1], "lm_head": new[:1]}}
+    [finding] = found("new-rows-not-trained", model, tokenizer, training=half, base=folder)
     assert finding.evidence["ids"] == new[1:]
+    listed = plan | {
+        "trainable_token_indices": new
+    }  # peft takes a list for the input table alone where nothing is tied
+    [finding] = found("new-rows-not-trained", model, tokenizer, training=listed, base=folder)
+    assert (finding.severity, "'lm_head'" in finding.fix) == (WARNING, True)
 
 
 def adapter(path, model, **settings):
