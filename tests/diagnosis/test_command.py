@@ -57,6 +57,13 @@ def test_what_is_printed(capsys, folder):
     assert all(f"\n  {word} " in output for word in ("why", "fix"))
 
 
+def test_a_copy_without_a_repair_is_said(capsys, folder, tmp_path):
+    code, output, _ = run(capsys, folder, "--fix", "--out", tmp_path / "copy")
+    assert (code, (tmp_path / "copy" / "config.json").is_file()) == (0, True)
+    assert "fixed nothing" in output
+    assert "copy   " in output
+
+
 def test_json_holds_everything(capsys, folder):
     edit(folder / "generation_config.json", eos_token_id=9999)
     code, output, _ = run(capsys, folder, "--json")

@@ -1,6 +1,5 @@
 """Faults that only a forward pass shows, and when such passes are made."""
 
-import pytest
 import torch
 
 import tokengraft as tg
@@ -23,8 +22,8 @@ def naive_attention(module, query, key, value, attention_mask, scaling=None, **o
     return (scores.softmax(-1) @ value).transpose(1, 2).contiguous(), None
 
 
-@pytest.fixture
 def naive(model):
+    """The model with that attention."""
     from transformers import AttentionInterface, AttentionMaskInterface
     from transformers.masking_utils import eager_mask
 
@@ -40,8 +39,8 @@ def test_positions_that_attend_to_nothing(model, tokenizer):
         assert not found("masked-rows-nan", model, tokenizer)
 
 
-def test_positions_that_attend_to_nothing_become_nan(naive, tokenizer):
-    [finding] = found("masked-rows-nan", naive, tokenizer)
+def test_positions_that_attend_to_nothing_become_nan(model, tokenizer):
+    [finding] = found("masked-rows-nan", naive(model), tokenizer)
     assert finding.severity in {ERROR, WARNING}
     assert finding.evidence["padded_positions"] > 0
     assert finding.evidence["attention"] == NAIVE

@@ -102,6 +102,6 @@ def test_places_that_cannot_be_are_refused(tmp_path, folder, model):
 def test_only_safe_repairs_are_offered():
     """None of them changes a weight."""
     assert {check.name for check in checks if check.function.repair} == {
-        "phantom-rows-mass", "right-padding-generation", "special-ids-disagree", "stop-id-never-emitted",
-        "tokenizer-class-transformers-4", "vocab-size-mismatch",
+        "phantom-rows-mass", "reload-changes-tokenizer", "right-padding-generation", "special-ids-disagree",
+        "stop-id-never-emitted", "tokenizer-class-transformers-4", "vocab-size-mismatch",
     }  # fmt: skip

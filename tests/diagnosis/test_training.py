@@ -22,7 +22,8 @@ def test_adam_in_half_precision(model, tokenizer):
     model.half()
     [finding] = found("fp16-adam-eps", model, training={"optim": "adamw_torch"})
     assert finding.severity is ERROR
-    for mended in ({"dtype": "float32"}, {"adam_epsilon": 1e-4}, {"optim": "sgd"}, {"target_modules": ["q_proj"]}):
+    for mended in ({"dtype": "float32"}, {"adam_epsilon": 1e-4}, {"optim": "sgd"}, {"target_modules": ["q_proj"]},
+                   {"target_modules": ["q_proj"], "trainable_token_indices": [5]}):  # fmt: skip
         assert not found("fp16-adam-eps", model, training={"optim": "adamw_torch"} | mended)
     assert not found("fp16-adam-eps", model, training={})  # the Trainer's own choice is fused
     weight = model.get_input_embeddings().weight.requires_grad_()
@@ -58,13 +59,18 @@ def test_a_lora_that_leaves_new_tokens_out(model, tokenizer, folder):
     for known in ({"base": folder}, {}):  # without a base, by what a resize leaves behind
         [finding] = found("new-rows-not-trained", model, tokenizer, training=plan, **known)
         assert (finding.severity, finding.evidence["ids"]) == (ERROR, new)
-    for mended in ({"trainable_token_indices": new}, {"modules_to_save": ["embed_tokens", "lm_head"]}):
+    both = {"trainable_token_indices": {"embed_tokens": new, "lm_head": new}}
+    for mended in (both, {"modules_to_save": ["embed_tokens", "lm_head"]}):
         assert not found("new-rows-not-trained", model, tokenizer, training=plan | mended, base=folder)
     assert not found("new-rows-not-trained", model, tokenizer, training={}, base=folder)
-    [finding] = found(
-        "new-rows-not-trained", model, tokenizer, training=plan | {"trainable_token_indices": new[:1]}, base=folder
-    )
+    half = plan | {"trainable_token_indices": {"embed_tokens": new[:1], "lm_head": new[:1]}}
+    [finding] = found("new-rows-not-trained", model, tokenizer, training=half, base=folder)
     assert finding.evidence["ids"] == new[1:]
+    listed = plan | {
+        "trainable_token_indices": new
+    }  # peft takes a list for the input table alone where nothing is tied
+    [finding] = found("new-rows-not-trained", model, tokenizer, training=listed, base=folder)
+    assert (finding.severity, "'lm_head'" in finding.fix) == (WARNING, True)
 
 
 def adapter(path, model, **settings):
@@ -122,8 +128,9 @@ def test_lora_beside_tied_tables_or_on_untied_ones(tied, model, tmp_path):
     rows = adapter(tmp_path / "rows", make_model("qwen2-tied"), target_modules=["q_proj"], trainable_token_indices=[3])
     assert not found("lora-on-tied-tables", tmp_path / "tied", adapter=rows)
     assert not found("lora-on-tied-tables", model, training={"target_modules": ["lm_head", "embed_tokens"]})
-    kept = {"target_modules": ["embed_tokens"], "ensure_weight_tying": True}
-    assert not found("lora-on-tied-tables", tied, training=kept)
+    copied = {"target_modules": ["q_proj"], "modules_to_save": ["embed_tokens"]}
+    assert [finding.severity for finding in found("lora-on-tied-tables", tied, training=copied)] == [WARNING]
+    assert not found("lora-on-tied-tables", tied, training=copied | {"ensure_weight_tying": True})
 
 
 def test_a_loaded_adapter_is_seen(tied, tokenizer):

@@ -118,3 +118,55 @@ def test_a_loaded_model_that_cannot_keep_its_tokens_stays_as_it_was(loaded, monk
     assert model.config.vocab_size == 316
     assert model.config.pad_token_id is None
     assert all(weight.equal(before[name]) for name, weight in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--token", "<|end|>"], "special token 0 already"),
+        (["--token", "the"], "ordinary token"),
+        (["--word", "the", "--leading-space", "with"], "is token"),
+        (["--token", "a b"], "whitespace"),
+        (["--token", ""], "an empty token"),
+        (["--word", ""], "an empty token"),
+        (["--eos", "<|stop|>"], "role eos for '<|stop|>', which '<|end|>' has"),
+        (["--tokens", "nowhere.yaml"], "nowhere.yaml"),
+        (["--token", "<|a|>", "--chat-template", "chatml"], "<|im_start|>"),
+        (["--token", "<|a|>", "--settle", "nowhere.jsonl"], "nowhere.jsonl"),
+        (["--token", "<|a|>", "--share", "2"], "share = 2"),
+        (["--token", "<|a|>", "--pad-to-multiple-of", "0"], "pad_to_multiple_of = 0"),
+        (["--describe", "<|a|>"], "--describe"),
+    ],
+)
+def test_the_command_in_place_changes_nothing(base, tmp_path, capsys, flags, words):
+    from tokengraft.cli import main
+
+    shutil.copytree(base, tmp_path / "model")
+    with pytest.raises(SystemExit) as end:
+        main(["special", str(tmp_path / "model"), *flags, "--in-place"])
+    message = capsys.readouterr().err
+    assert end.value.code == 1
+    assert words in message
+    assert [message.count(f"{part}: ") for part in ("found", "expected", "do")] == [1, 1, 1]
+    assert files_of(tmp_path / "model") == files_of(base)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("missing", ["tokenizer.json", "model.safetensors", "config.json"])
+def test_a_folder_that_lacks_a_file_stays_as_it_is(base, tmp_path, capsys, missing):
+    from tokengraft.cli import main
+
+    shutil.copytree(base, tmp_path / "model")
+    (tmp_path / "model" / missing).unlink()
+    before = files_of(tmp_path / "model")
+    with pytest.raises(SystemExit) as end:
+        main(["special", str(tmp_path / "model"), "--token", "<|a|>", "--in-place"])
+    assert end.value.code == 1
+    assert "found: " in capsys.readouterr().err
+    assert files_of(tmp_path / "model") == before
+
+
+def test_a_role_whose_token_does_not_exist_is_free(base):
+    """A configuration may name a token that the tokenizer lacks: adding it is what the doctor advises."""
+    file = TokenizerFile.load(base)
+    vet(file.replaced(file.document, {**file.config, "unk_token": "[UNK]"}), requested(["[UNK]"]))

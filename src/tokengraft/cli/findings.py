@@ -25,7 +25,9 @@ def print_examination(result: "Examination", done: list[str], *, as_json: bool, 
         _print_finding(console, finding)
     for line in done:
         console.print(f"[green]fixed[/] {escape(line)}")
-    if out and done:
+    if out:
+        if not done:
+            console.print("fixed nothing: no finding has a safe repair")
         console.print(f"copy   {out}", markup=False, soft_wrap=True)
     counts = {name: sum(finding.severity == name for finding in result.findings) for name in COLOURS}
     console.print(

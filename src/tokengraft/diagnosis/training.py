@@ -64,6 +64,9 @@ class TrainingSettings:
     """Modules that are trained whole beside LoRA."""
     trainable_token_indices: tuple[int, ...] = ()
     """Rows that are trained beside LoRA."""
+    trainable_token_modules: tuple[str, ...] = ()
+    """Tables of these rows, where `trainable_token_indices` is a mapping; a list is of the input table, and of a head
+    tied to it."""
     ensure_weight_tying: bool = False
     """peft's setting that keeps tied tables tied."""
     frozen_rows: int = 0
@@ -77,6 +80,11 @@ class TrainingSettings:
     def is_lora(self) -> bool:
         """Whether only an adapter is trained."""
         return self.target_modules is not None
+
+    @property
+    def trains_whole_tables(self) -> bool:
+        """Whether the optimiser holds a whole table, in the dtype of the model; peft keeps its own in float32."""
+        return not self.is_lora or any(is_table(name) for name in self.modules_to_save)
 
     @property
     def trains_tables(self) -> bool:
@@ -115,6 +123,8 @@ def read_training(source: str | Path | Mapping[str, Any] | TrainingSettings) -> 
         if name in known:
             if value is not None:
                 chosen[name] = _value(name, value, known[name].default)
+            if name == "trainable_token_indices" and isinstance(value, Mapping):
+                chosen["trainable_token_modules"] = tuple(str(module) for module in value)
         elif given not in _others():
             raise _unknown(given, [*known, *ALIASES])
     return TrainingSettings(**chosen)

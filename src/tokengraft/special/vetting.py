@@ -80,7 +80,8 @@ def _refuse_roles(file: TokenizerFile, tokens: Sequence[SpecialToken], replace: 
         if len(asked) > 1:
             _refuse(f"{' and '.join(map(repr, asked))} for the role {role}", "one token a role", "drop one")
         holder = holder_of(file, role)
-        if asked and holder is not None and role not in replace and not shared(file, role):
+        taken = holder in file.ids  # a name that stands for no token leaves the role free
+        if asked and taken and role not in replace and not shared(file, role):
             _refuse(
                 f"role {role} for {asked[0]!r}, which {holder!r} has",
                 "a role that is free",

@@ -1,5 +1,6 @@
 """Added tokens that fire where they should not."""
 
+import shlex
 from collections.abc import Iterator
 
 from tokenizers import Tokenizer
@@ -7,6 +8,7 @@ from tokenizers import Tokenizer
 from tokengraft.diagnosis.case import Case
 from tokengraft.diagnosis.checks import check
 from tokengraft.diagnosis.finding import KEPT, Finding, info, listed, warning
+from tokengraft.diagnosis.remedies import NAMED
 from tokengraft.tokenizer.file import TokenizerFile
 
 LETTERS = 2
@@ -36,8 +38,10 @@ def added_tokens_inside_words(case: Case) -> Iterator[Finding]:
             else ""
         ),
         "Added tokens are cut out of the text before anything else, inside words too, and take no leading space.",
-        "put words into the vocabulary with merges (tokengraft extend), or add them with single_word=True "
-        "(tokengraft special --word)",
+        "begin again from the model without them, with words that merges make whole: tokengraft special BASE "
+        + " ".join(f"--word {shlex.quote(word.strip())}" for word in words[:NAMED])
+        + " …" * (len(words) > NAMED)
+        + " --out NEW; or add them as AddedToken(word, single_word=True)",
         tokens=words[:KEPT],
         words={word: list(pair) for word, pair in list(hits.items())[:KEPT]},
         longer=len(longer),

@@ -20,10 +20,8 @@ def bf16_updates_vanish(case: Case) -> Iterator[Finding]:
     """Parameters in bfloat16 and a rate so low that most of Adam's updates are rounded away."""
     training = case.training
     assert training
-    if trained_dtype(case) is not torch.bfloat16 or not training.trains_tables:
+    if trained_dtype(case) is not torch.bfloat16 or not training.trains_whole_tables:
         return
-    if training.is_lora and not training.modules_to_save:
-        return  # peft keeps an adapter's own parameters in float32
     rows = case.tables.weights.rows(case.tables.input_name, 0, min(SAMPLE, case.tables.rows)).to(torch.bfloat16)
     # Adam's update is about the rate itself, up to its schedule.
     lost = float((rows - torch.tensor(training.learning_rate, dtype=torch.bfloat16) == rows).float().mean())

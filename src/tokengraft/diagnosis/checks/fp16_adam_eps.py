@@ -24,7 +24,7 @@ def fp16_adam_eps(case: Case) -> Iterator[Finding]:
     """Parameters in float16 with an ε that is 0 there: one step of Adam makes every entry without gradient NaN."""
     training = case.training
     assert training
-    if trained_dtype(case) is not torch.float16 or not training.trains_tables:
+    if trained_dtype(case) is not torch.float16 or not training.trains_whole_tables:
         return
     broken = first_step(training.optim, training.adam_epsilon, training.learning_rate)
     if broken is None or not broken:

@@ -1,10 +1,16 @@
 """A tokenizer that is another one after loading."""
 
+import json
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from tokengraft import atomic
 from tokengraft.diagnosis.case import Case
 from tokengraft.diagnosis.checks import check
+from tokengraft.diagnosis.checks.tokenizer_class_transformers_4 import BOTH, FILE
 from tokengraft.diagnosis.finding import KEPT, Finding, error, warning
 from tokengraft.tokenizer.file import TokenizerFile
 
@@ -47,18 +53,49 @@ def reload_changes_tokenizer(case: Case) -> Iterator[Finding]:
     lengths = len(own[differ[0]]), len(theirs[differ[0]])
     legacy = file.config.get("legacy") is not None or "Llama" in type(loaded).__name__
     say = warning if legacy and file.document.get("normalizer") else error
-    yield say(
+    helps = _encodes_as_its_file(folder, file, probes, own)
+    finding = say(
         f"{type(loaded).__name__} encodes {len(differ)} of {len(probes)} probes otherwise than tokenizer.json: "
         f"{text!r} {lengths[0]} → {lengths[1]} tokens",
         "Some classes build their own pre-tokenizer and drop what the file says; which class is built follows from "
         "model_type in config.json as well as from tokenizer_class.",
-        "set tokenizer_class to PreTrainedTokenizerFast and reload; where model_type decides (qwen2), load with "
-        "PreTrainedTokenizerFast.from_pretrained, or keep the base's pre-tokenizer",
+        f"set tokenizer_class in {FILE} to {BOTH}, with which AutoTokenizer encodes as the file says (--fix does so on "
+        "a copy)"
+        if helps
+        else f"load it with {BOTH}.from_pretrained, which takes the file as it is: AutoTokenizer takes the class from "
+        "model_type in config.json, whatever tokenizer_class says; or keep the base's pre-tokenizer",
         probes=[probes[place] for place in differ[:KEPT]],
         tokens_file=[len(own[place]) for place in differ[:KEPT]],
         tokens_loaded=[len(theirs[place]) for place in differ[:KEPT]],
         loaded_class=type(loaded).__name__,
     )
+    yield finding.repairable() if helps else finding
+
+
+@reload_changes_tokenizer.repaired_by
+def take_the_file_as_it_is(case: Case, folder: Path) -> str | None:
+    """Names the class that builds nothing of its own."""
+    del case
+    name_class(folder)
+    return f"{FILE}: tokenizer_class = {BOTH}"
+
+
+def name_class(folder: Path) -> None:
+    """Writes the class into the tokenizer's settings."""
+    file = folder / FILE
+    settings = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    atomic.write_json(file, {**settings, "tokenizer_class": BOTH})
+
+
+def _encodes_as_its_file(folder: Path, file: TokenizerFile, probes: list[str], own: list[list[int]]) -> bool:
+    """Whether `AutoTokenizer` would, if the settings named the plain class: tried on a copy of the small files."""
+    with tempfile.TemporaryDirectory() as place:
+        copy = Path(place)
+        file.save(copy)
+        if (folder / "config.json").is_file():
+            shutil.copyfile(folder / "config.json", copy / "config.json")
+        name_class(copy)
+        return _load(copy)(probes, add_special_tokens=False)["input_ids"] == own
 
 
 def _own_words(file: TokenizerFile) -> list[str]:

@@ -6,6 +6,7 @@ from tokengraft.diagnosis.case import Case
 from tokengraft.diagnosis.checks import check
 from tokengraft.diagnosis.finding import KEPT, Finding, info, listed, warning
 from tokengraft.diagnosis.importance import important
+from tokengraft.diagnosis.remedies import make_anew
 from tokengraft.diagnosis.tables import Table
 
 
@@ -25,7 +26,7 @@ def rows_duplicate(case: Case) -> Iterator[Finding]:
             f"{listed([f'{row} {case.token(row)!r}' for row in shown])}",
             "The model cannot tell these tokens apart. That is so for reserved tokens that nobody trained, and a fault "
             "for tokens that mean something.",
-            "initialise each from tokens that mean the same (tokengraft special), and train them",
+            f"{make_anew(case, shown, name)}; then train them",
             table=table.name,
             groups=[group[:KEPT] for group in (used or groups)[:KEPT]],
             in_use=len(used),

@@ -6,6 +6,7 @@ from tokengraft.diagnosis.case import Case
 from tokengraft.diagnosis.checks import check
 from tokengraft.diagnosis.finding import KEPT, Finding, info, listed, warning
 from tokengraft.diagnosis.importance import important
+from tokengraft.diagnosis.remedies import make_anew
 
 TINY, HUGE = 0.1, 10.0
 """Of the median norm. Trained tables keep within about a third and three times of it."""
@@ -33,7 +34,7 @@ def rows_out_of_scale(case: Case) -> Iterator[Finding]:
                 f"the median norm is {median:.3g}",
                 "Norms of input rows set how much gradient they get, those of head rows how much mass their tokens "
                 "take. Rows made by transformers' mean initialisation are tiny where the mean of the table is.",
-                "initialise with norm calibration: tokengraft special, or tg.initialise",
+                f"{make_anew(case, used or rows, name)}, or scale it to the median norm",
                 table=table.name,
                 rows=(used or rows)[:KEPT],
                 count=len(rows),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from tokengraft.diagnosis.case import Case
 from tokengraft.diagnosis.checks import check
 from tokengraft.diagnosis.finding import KEPT, Finding, info, listed, warning
+from tokengraft.diagnosis.remedies import make_anew
 from tokengraft.diagnosis.tables import Table
 from tokengraft.diagnosis.weights import Weights
 
@@ -29,8 +30,8 @@ def rows_untrained(case: Case) -> Iterator[Finding]:
                 f"{float(table.norms[rows].mean()):.3g}, the median {table.typical(case.used):.3g}",
                 "resize_token_embeddings gives every new token nearly the same row, and it has not been trained since. "
                 "The model cannot tell these tokens apart, and in the head none of them ever wins.",
-                "initialise from tokens that mean the same (tokengraft special), then train the rows: with LoRA by "
-                "trainable_token_indices or modules_to_save",
+                f"{make_anew(case, rows, name)}; then train them: with LoRA by trainable_token_indices or "
+                "modules_to_save",
                 table=table.name,
                 rows=rows[:KEPT],
                 count=len(rows),

@@ -6,6 +6,7 @@ from tokengraft.diagnosis.case import Case
 from tokengraft.diagnosis.checks import check
 from tokengraft.diagnosis.finding import KEPT, Finding, info, listed, warning
 from tokengraft.diagnosis.importance import important
+from tokengraft.diagnosis.remedies import make_anew
 
 
 @check("rows-zero", needs=(), symptom="a new token is ignored, or gets enormous gradients")
@@ -24,7 +25,7 @@ def rows_zero(case: Case) -> Iterator[Finding]:
                 + (f"; {len(used)} of these tokens are special, new or in the data" if used else ""),
                 "A zero input row gets nine times the usual gradient under RMSNorm, and a zero head row has logit 0, "
                 "which is above that of most tokens.",
-                "initialise them: tokengraft special MODEL, or tg.initialise",
+                make_anew(case, used or rows, name),
                 table=table.name,
                 rows=rows[:KEPT],
                 count=len(rows),

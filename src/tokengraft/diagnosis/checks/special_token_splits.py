@@ -22,7 +22,8 @@ def special_token_splits(case: Case) -> Iterator[Finding]:
     if split:
         shown = "; ".join(f"{token!r} → {vocabulary.named(ids)}" for token, ids in list(split.items())[:4])
         what = "1 special token is" if len(split) == 1 else f"{len(split)} special tokens are"
-        flags = " ".join(f"--token {shlex.quote(token)}" for token in list(split)[:4])
+        roles = {token: role.removesuffix("_token") for role, token in vocabulary.roles.items()}
+        flags = " ".join(f"--{roles.get(token, 'token')} {shlex.quote(token)}" for token in list(split)[:4])
         yield error(
             f"{what} not one id: {shown}",
             "The text of the token reaches the model as ordinary pieces; its own row, if it has one, is never used.",

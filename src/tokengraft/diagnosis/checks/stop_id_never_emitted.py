@@ -34,7 +34,7 @@ def stop_id_never_emitted(case: Case) -> Iterator[Finding]:
             f"{vocabulary.size - 1}",
             "The model cannot emit what stops it, and every generation runs to its limit.",
             f"set eos_token_id in {FILE} to the tokenizer's eos"
-            + ("" if (eos := vocabulary.id_of("eos_token")) is None else f", {eos}"),
+            + ("" if (eos := vocabulary.id_of("eos_token")) is None else f", {eos} (--fix does so on a copy)"),
             stop_ids=sorted(stops),
             tokenizer_size=vocabulary.size,
         ).repairable()
@@ -44,7 +44,7 @@ def stop_id_never_emitted(case: Case) -> Iterator[Finding]:
             f"{', '.join(vocabulary.named(sorted(stops))) or 'nothing'}",
             "A model that was taught with this template ends its answer with that token and goes on with the other "
             "side's turn. A base model that merely carries the template is fine.",
-            f"put {end} into eos_token_id of {FILE}",
+            f"put {end} into eos_token_id of {FILE} (--fix does so on a copy)",
             stop_ids=sorted(stops),
             turn_end=end,
         ).repairable()

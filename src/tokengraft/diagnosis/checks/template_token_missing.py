@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from tokengraft.diagnosis.case import Case
 from tokengraft.diagnosis.checks import check
 from tokengraft.diagnosis.finding import Finding, warning
+from tokengraft.diagnosis.remedies import like
 
 
 @check("template-token-missing", needs=("tokenizer", "template"), symptom="the model writes <|im_end|> as text")
@@ -20,6 +21,8 @@ def template_token_missing(case: Case) -> Iterator[Finding]:
             f"the chat template writes {len(missing)} control tokens that the tokenizer lacks: {shown}",
             "Each costs several positions, its pieces merge with the text around it, and generation cannot stop on "
             "it. A few models were trained so and are fine.",
-            "add them with rows of their own: tokengraft special MODEL --token " + " --token ".join(map(repr, missing)),
+            "add them with rows of their own: tokengraft special MODEL "
+            + " ".join(f"--token {like(token)}" for token in missing)
+            + " --out NEW",
             tokens=pieces,
         )

@@ -21,7 +21,7 @@ def vocab_size_mismatch(case: Case) -> Iterator[Finding]:
         f"config.vocab_size is {said}, the input table has {rows} rows and the head {head}",
         "Loading makes tables of config.vocab_size rows and refuses these (“size mismatch”); with "
         "ignore_mismatched_sizes=True it throws the trained tables away and makes random ones.",
-        f"set vocab_size in config.json to {rows}"
+        f"set vocab_size in config.json to {rows} (--fix does so on a copy)"
         if rows == head
         else "save the model again after growing both tables",
         vocab_size=said,

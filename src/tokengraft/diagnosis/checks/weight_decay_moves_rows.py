@@ -12,7 +12,7 @@ def weight_decay_moves_rows(case: Case) -> Iterator[Finding]:
     """Rows whose gradients are masked are trained by an optimiser with weight decay, which moves them all the same."""
     training = case.training
     assert training
-    if not training.frozen_rows or not training.weight_decay or not training.trains_tables:
+    if not training.frozen_rows or not training.weight_decay or not training.trains_whole_tables:
         return
     kept = (1 - training.learning_rate * training.weight_decay) ** training.max_steps
     yield error(
