@@ -82,3 +82,18 @@ def _domain(metrics, **values):
 )
 def test_promises_are_held_against_figures(make_run, label, change, verdict):
     assert _verdict(make_run, label, change) == verdict
+
+
+@pytest.mark.parametrize(("low", "words"), [(0.001, "0.28 % worse"), (-0.001, "unchanged to 0.28 %")])
+def test_a_small_change_that_is_certain_is_not_called_unchanged(make_run, low, words):
+    def change(metrics):
+        _set_bits(metrics, 2, "general", 1.416)
+        base, final = metrics["models"][0]["name"], metrics["models"][2]["name"]
+        metrics["differences"] = [
+            {
+                "before": base, "after": final, "part": "general", "metric": "bits_per_byte",
+                "change": {"value": 0.004, "low": low, "high": 0.008, "p_value": 0.002, "documents": 16},
+            }
+        ]  # fmt: skip
+
+    assert words in _words(make_run, change)

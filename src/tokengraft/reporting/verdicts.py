@@ -8,6 +8,7 @@ from typing import Literal
 from markupsafe import Markup
 
 from tokengraft.reporting.data import Metrics
+from tokengraft.reporting.evidence import Difference
 from tokengraft.reporting.numbers import count, decimal, percent, size
 
 Verdict = Literal["kept", "missed", "open"]
@@ -52,7 +53,7 @@ def _adoption(metrics: Metrics) -> Markup:
 def _recovery(metrics: Metrics) -> Markup:
     gap, base, final = metrics.gap_closed, metrics.base.domain, metrics.final.domain
     figures = f"{decimal(final.bits_per_byte)} bits per byte against the base’s {decimal(base.bits_per_byte)}"
-    if _uncertain(metrics):
+    if any(_holds_zero(change) for change in _changes(metrics, "domain")):
         return Markup("no difference to the base in predicting that text can be shown (<b>{}</b>)").format(figures)
     if final.bits_per_byte < (1 - SAME_BITS) * base.bits_per_byte:
         return Markup("it now predicts that text <b>better than the base</b> ({})").format(figures)
@@ -63,18 +64,22 @@ def _recovery(metrics: Metrics) -> Markup:
     return Markup("<b>{}</b> of the loss gap closed").format(percent(gap))
 
 
-def _uncertain(metrics: Metrics) -> bool:
-    """Whether the interval of the change against the base, where there is one, holds 0."""
-    ends = (metrics.base.name, metrics.final.name, "domain", "bits_per_byte")
-    changes = [each for each in metrics.differences if (each.before, each.after, each.part, each.metric) == ends]
-    return any(change.low <= 0 <= change.high for change in changes)
+def _changes(metrics: Metrics, part: str) -> list[Difference]:
+    """Changes of a part's bits per byte against the base that have an interval: one or none."""
+    ends = (metrics.base.name, metrics.final.name, part, "bits_per_byte")
+    return [each for each in metrics.differences if (each.before, each.after, each.part, each.metric) == ends]
+
+
+def _holds_zero(change: Difference) -> bool:
+    return change.low <= 0 <= change.high
 
 
 def _retention(metrics: Metrics) -> Markup:
     change = metrics.general_change
     if change is None:
         return Markup("general text not measured")
-    if abs(change) < UNCHANGED:
+    # A small change whose interval leaves 0 out is small, but it is one.
+    if abs(change) < UNCHANGED and all(_holds_zero(each) for each in _changes(metrics, "general")):
         return Markup("general text unchanged to <b>{}</b>").format(percent(abs(change)))
     return Markup("general text <b>{}</b> {}").format(percent(abs(change)), "worse" if not change < 0 else "better")
 
