@@ -1,11 +1,9 @@
 """Faults of tables, ties and settings."""
 
-from pathlib import Path
-
 from safetensors.torch import load_file, save_file
 
 from .conftest import edit
-from .setups import Bench, Given, fault
+from .setups import Bench, Given, by_hand, fault
 
 
 def table(model, *, head=False):
@@ -154,11 +152,6 @@ def made_anew(bench):
     return {"model": bench.save("model", anew, tokenizer)}
 
 
-def tie(_bench: Bench, given: Given) -> Given:
-    edit(Path(given["model"]) / "config.json", tie_word_embeddings=True)
-    return given
-
-
 def as_causal(bench: Bench, _given: Given) -> Given:
     return {"model": bench.save("whole", bench.model())}
 
@@ -166,18 +159,16 @@ def as_causal(bench: Bench, _given: Given) -> Given:
 @fault(
     "head missing and silently random",
     "head-missing",
-    {"save the model from AutoModelForCausalLM": as_causal, "set tie_word_embeddings to true": tie},
+    {
+        "save the model from AutoModelForCausalLM": as_causal,
+        "set tie_word_embeddings to true": by_hand("config.json", tie_word_embeddings=True),
+    },
 )
 def no_head(bench):
     model = bench.model()
     folder = bench.save("model", model.model, bench.tokenizer())  # as AutoModel saves it
     assert not [name for name in load_file(folder / "model.safetensors") if "lm_head" in name]
     return {"model": folder}
-
-
-def untie(_bench: Bench, given: Given) -> Given:
-    edit(Path(given["model"]) / "config.json", tie_word_embeddings=False)
-    return given
 
 
 def tied_again(bench: Bench, given: Given) -> Given:
@@ -192,7 +183,10 @@ def tied_again(bench: Bench, given: Given) -> Given:
 @fault(
     "tie broken",
     "tie-broken",
-    {"set tie_word_embeddings to false": untie, "model.tie_weights()": tied_again},
+    {
+        "set tie_word_embeddings to false": by_hand("config.json", tie_word_embeddings=False),
+        "model.tie_weights()": tied_again,
+    },
 )
 def broken_tie(bench):
     folder = bench.bare("qwen2-tied")
@@ -202,22 +196,24 @@ def broken_tie(bench):
     return {"model": folder}
 
 
-@fault("tie flag against weights", "tie-broken", {"set tie_word_embeddings to false": untie})
+@fault(
+    "tie flag against weights",
+    "tie-broken",
+    {"set tie_word_embeddings to false": by_hand("config.json", tie_word_embeddings=False)},
+)
 def flag_against_weights(bench):
     folder = bench.sound()
     edit(folder / "config.json", tie_word_embeddings=True)
     return {"model": folder}
 
 
-def by_hand(_bench: Bench, given: Given) -> Given:
-    edit(Path(given["model"]) / "config.json", vocab_size=300)
-    return given
-
-
 @fault(
     "config.vocab_size against table and tokenizer",
     "vocab-size-mismatch",
-    {"set vocab_size in config.json to 300": by_hand, "--fix": lambda b, g: {"model": b.mended(g)}},
+    {
+        "set vocab_size in config.json to 300": by_hand("config.json", vocab_size=300),
+        "--fix": lambda b, g: {"model": b.mended(g)},
+    },
 )
 def size(bench):
     folder = bench.sound()

@@ -9,7 +9,7 @@ from tokenizers import AddedToken
 import tokengraft as tg
 
 from .conftest import CHAT, edit
-from .setups import Bench, Given, fault, run
+from .setups import Bench, Given, by_hand, fault, run
 
 
 def as_advised(bench: Bench, given: Given) -> Given:
@@ -58,15 +58,15 @@ def template_lacks(bench):
     return {"model": bench.save("model", *chat(bench, "<|end|>")), "code": "template-token-missing"}
 
 
-def stop_by_hand(_bench: Bench, given: Given) -> Given:
-    edit(Path(given["model"]) / "generation_config.json", eos_token_id=1)
-    return given
-
-
 @fault(
     "generation config stops on an id that is never emitted",
     "stop-id-never-emitted",
-    {"set eos_token_id in generation_config.json to the tokenizer's eos, 1": stop_by_hand, "--fix": mended},
+    {
+        "set eos_token_id in generation_config.json to the tokenizer's eos, 1": by_hand(
+            "generation_config.json", eos_token_id=1
+        ),
+        "--fix": mended,
+    },
 )
 def stops_nowhere(bench):
     folder = bench.sound()
@@ -74,15 +74,13 @@ def stops_nowhere(bench):
     return {"model": folder}
 
 
-def turn_end_by_hand(_bench: Bench, given: Given) -> Given:
-    edit(Path(given["model"]) / "generation_config.json", eos_token_id=[1, 301])
-    return given
-
-
 @fault(
     "generation config stops on another id than a turn ends with",
     "stop-id-never-emitted",
-    {"put 301 into eos_token_id of generation_config.json": turn_end_by_hand, "--fix": mended},
+    {
+        "put 301 into eos_token_id of generation_config.json": by_hand("generation_config.json", eos_token_id=[1, 301]),
+        "--fix": mended,
+    },
 )
 def turns_end_otherwise(bench):
     tokenizer = bench.tokenizer()
@@ -91,11 +89,6 @@ def turns_end_otherwise(bench):
     model = bench.model("llama-untied")
     model.resize_token_embeddings(len(tokenizer))
     return {"model": bench.save("model", model, tokenizer)}
-
-
-def generic_class(_bench: Bench, given: Given) -> Given:
-    edit(Path(given["model"]) / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
-    return given
 
 
 def by_the_plain_class(bench: Bench, given: Given) -> Given:
@@ -132,7 +125,12 @@ def over_spaces(bench, family):
 @fault(
     "tokenizer class that swaps the pre-tokenizer at reload",
     "reload-changes-tokenizer",
-    {"set tokenizer_class in tokenizer_config.json to PreTrainedTokenizerFast": generic_class, "--fix": mended},
+    {
+        "set tokenizer_class in tokenizer_config.json to PreTrainedTokenizerFast": by_hand(
+            "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast"
+        ),
+        "--fix": mended,
+    },
 )
 def swapped(bench):
     return over_spaces(bench, "llama-untied")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .conftest import align, make_model, make_tokenizer, save
+from .conftest import align, edit, make_model, make_tokenizer, save
 
 Given = dict[str, Any]
 """What the doctor is given: `model`, and `tokenizer`, `batches`, `base`, `adapter`, `training` where there are any."""
@@ -60,6 +60,16 @@ def run(*arguments: str) -> None:
 
 
 Mend = Callable[[Bench, Given], Given]
+
+
+def by_hand(file: str, **values: Any) -> Mend:
+    """Somebody sets these fields of a file of the model."""
+
+    def mend(_bench: Bench, given: Given) -> Given:
+        edit(Path(given["model"]) / file, **values)
+        return given
+
+    return mend
 
 
 @dataclass(frozen=True)

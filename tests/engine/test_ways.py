@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from tokengraft.config import DistillConfig
 from tokengraft.errors import ConfigError, CorpusError, DeviceError, ModelError
 from tokengraft.model import find_tables
 from tokengraft.model.activations import Shape
 from tokengraft.model.shared_prefix import NAMES, obstacle, sharing
+from tokengraft.phases.engine import pass_tokens
 from tokengraft.phases.row_settings import check_objectives
 from tokengraft.phases.rows import RowsPhase, distill, ready
 from tokengraft.training.around import Reach, around
@@ -56,6 +58,14 @@ def test_a_budget_too_small_names_one_that_would_do(grafted, extension, windows,
     phase = RowsPhase(grafted, extension, settings, windows)
     with pytest.raises(ConfigError, match="memory_gib"), ready(phase, windows, (), 1):
         pass
+
+
+@pytest.mark.parametrize(
+    ("checkpointing", "longest", "tokens"), [(True, 512, 8192), (True, 12_000, 12_000), (False, 512, 20_000)]
+)
+def test_a_pass_is_smaller_where_blocks_are_computed_twice(checkpointing, longest, tokens):
+    settings = DistillConfig(tokens_per_step=20_000, gradient_checkpointing=checkpointing)
+    assert pass_tokens(None, settings, 300, longest) == tokens
 
 
 def test_kept_bytes_are_those_of_autograd(grafted):

@@ -166,7 +166,9 @@ def test_own_texts_end_at_the_end_token(loaded, monkeypatch):
     made = settling_texts.own_texts(model, [316], 316, None, 3, 0)
     whole = [text.ids for text in made if text.turn is None]
     assert whole == [(7, 5, 9, 3), (3, 5, 6, 4, 8, 8)]  # two tokens are no text
-    assert len(settling_texts.own_texts(model, [316], 316, None, None, 0)) == 3
+    made = settling_texts.own_texts(model, [316], 316, None, None, 0)
+    assert [text.ids for text in made if text.turn is None] == [tuple(row) for row in rows.tolist()]
+    assert sum(text.turn is not None for text in made) == 1  # of the first two: the third has no partner
 
 
 def test_two_texts_are_joined_as_turns(loaded, monkeypatch):

@@ -70,7 +70,7 @@ def pass_tokens(model: Any, settings: DistillConfig, vocabulary: int, longest: i
         ConfigError: the budget is too small for one window.
     """
     if settings.memory_gib is None:
-        most = CHECKPOINTED if settings.gradient_checkpointing else settings.tokens_per_step
+        most = max(CHECKPOINTED, longest) if settings.gradient_checkpointing else settings.tokens_per_step
         return min(most, settings.tokens_per_step)
     shape = Shape.of(model)
     each = shape.bytes_per_token(checkpointing=settings.gradient_checkpointing)

@@ -114,8 +114,8 @@ def settle(
             line.update()
             if steps % EVERY == 0:
                 now = task.cost()
-                stale = 0 if now.sum < BETTER * best.sum else stale + 1
-                if now.sum < best.sum:
+                stale = 0 if now.together < BETTER * best.together else stale + 1
+                if now.together < best.together:
                     best, kept = now, task.inputs()
     length = sum(len(text.ids) for text in texts) / len(texts)
     spent = time.monotonic() - started

@@ -46,7 +46,7 @@ class Cost:
         return max(abs(self.total), self.turns or 0.0)
 
     @property
-    def sum(self) -> float:
+    def together(self) -> float:
         """What rows are chosen by: texts that got cheaper make up for no others."""
         return abs(self.total) + max(self.turns or 0.0, 0.0)
 
@@ -61,8 +61,8 @@ class Task:
         self.rows = NewRows(made.inputs, made.head, made.bias, tied=made.tied).to(model.device)
         self.composed, self.projection = Composed(model, self.rows, base_size), find_projection(model)
         self.tokens, self.begin = tokens, begin
-        whole = [text for text in texts if text.turn is None] or list(texts)
-        turns = [text for text in texts if text.turn is not None and text not in whole]
+        whole = [text for text in texts if text.turn is None]
+        turns = [text for text in texts if text.turn is not None]
         self.held, self.held_turns = (kind[: max(1, min(HELD, len(kind) // 4))] for kind in (whole, turns))
         self.texts = [text for text in texts if text not in [*self.held, *self.held_turns]] or texts
         self.generator = torch.Generator().manual_seed(seed)

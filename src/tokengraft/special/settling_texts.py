@@ -136,10 +136,12 @@ def own_texts(
     width = width_of(model, len(tokens))
     rows = written(model, begins, width, base_size, generator).tolist()
     whole = [row for row in (_ended(row, end) for row in rows) if len(row) >= SHORTEST] or rows
-    texts = [Text(tuple(row)) for row in whole]
-    turns = [_joined(*pair, width // 2, begin, end) for pair in zip(whole[::2], whole[1::2], strict=False)]
-    mixed = [[*texts[2 * number : 2 * number + 2], turn] for number, turn in enumerate(turns)]
-    return [text for part in mixed for text in part] or texts
+    texts = []
+    for number, row in enumerate(whole):
+        texts.append(Text(tuple(row)))
+        if number % 2:
+            texts.append(_joined(whole[number - 1], row, width // 2, begin, end))
+    return texts
 
 
 def _joined(first: list[int], second: list[int], most: int, begin: int | None, end: int | None) -> Text:
