@@ -107,8 +107,9 @@ def main():
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     steps = (None, None) if arguments.full else (arguments.rows, arguments.later)
+    documents = arguments.documents if arguments.full else None
     said = "The recipes' own steps." if arguments.full else "{} steps of rows, {} of each later phase.".format(*steps)
-    found = {recipe: run(arguments.out, recipe, *steps) for recipe in arguments.recipes or recipe_names()}
+    found = {recipe: run(arguments.out, recipe, *steps, documents) for recipe in arguments.recipes or recipe_names()}
     hardware = next(iter(found.values()))["hardware"]["cpu"]
     table = [
         f"Hardware: {hardware}, 1 thread. {said}",
