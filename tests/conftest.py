@@ -1,6 +1,10 @@
 """What every test may use: the folder of real data where it stands, and small texts and tokenizers made on the fly."""
 
+import contextlib
+import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,6 +28,39 @@ def shared_data():
     if not DATA.is_dir():
         pytest.skip(f"no folder {DATA}: real tokenizers and corpora are not here")
     return DATA
+
+
+def in_this_process(*arguments):
+    """What a finished process has, of one command of the program run in this one.
+
+    A fresh process takes four CPU seconds before it does anything: it is for what only a fresh one shows.
+    """
+    from tokengraft.cli import main
+
+    output, errors, code = io.StringIO(), io.StringIO(), 0
+    with _threads_as_before(), contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        try:
+            main([*map(str, arguments)])
+        except SystemExit as end:
+            code = end.code or 0
+    return subprocess.CompletedProcess(arguments, code, output.getvalue(), errors.getvalue())
+
+
+@contextlib.contextmanager
+def _threads_as_before():
+    """`--threads` is for a process, and this one has other tests to run."""
+    before = sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            sys.modules["torch"].set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def here():
+    """Runs one command of the program in this process; gives what a finished process has."""
+    return in_this_process
 
 
 def make_byte_level_bpe(texts, size=400, specials=("<|end|>",)):

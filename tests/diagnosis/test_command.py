@@ -30,18 +30,18 @@ def fresh(*arguments):
     )  # fmt: skip
 
 
-def test_in_a_fresh_process(folder, tmp_path):
-    """A fault is found, repaired on a copy, and gone there."""
-    assert fresh(folder).returncode == 0
+def test_in_a_fresh_process(here, folder, tmp_path):
+    """A fault is found, repaired on a copy, and gone there; the repair by a process of its own."""
+    assert here("doctor", folder).returncode == 0
     edit(folder / "config.json", vocab_size=7)
-    done = fresh(folder, "--json")
+    done = here("doctor", folder, "--json")
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
     assert [finding["code"] for finding in found["findings"]] == ["vocab-size-mismatch"]
     mended = fresh(folder, "--fix", "--out", tmp_path / "copy")
     assert mended.returncode == 1  # what was examined still has the fault
     assert "fixed vocab-size-mismatch: config.json: vocab_size = 300" in mended.stdout
-    assert fresh(tmp_path / "copy").returncode == 0
+    assert here("doctor", tmp_path / "copy").returncode == 0
 
 
 def test_what_is_printed(capsys, folder):

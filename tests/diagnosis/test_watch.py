@@ -178,14 +178,11 @@ Trainer(model, args, train_dataset=data, callbacks=[tg.Watch(tokenizer=tokenizer
 """
 
 
-def run_script(folder, optimiser, place):
-    arguments = [sys.executable, "-c", SCRIPT, folder, optimiser, place]
-    return subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
-
-
-def test_a_script_of_ones_own_in_a_fresh_process(folder, tmp_path):
+@pytest.mark.filterwarnings("ignore")  # of transformers, as a script of one's own has them
+def test_a_script_of_ones_own_in_a_fresh_process(folder, tmp_path, monkeypatch):
     """As the page shows it: half precision with an Adam whose ε is 0 there stops, with what a reader needs."""
-    done = run_script(folder, "adamw_torch", tmp_path)
+    arguments = [sys.executable, "-c", SCRIPT, folder, "adamw_torch", tmp_path]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     message = done.stderr[done.stderr.index("NonFinite: ") :]
     for part in (
@@ -195,4 +192,5 @@ def test_a_script_of_ones_own_in_a_fresh_process(folder, tmp_path):
         "fp16-adam-eps",
     ):
         assert part in message
-    assert run_script(folder, "sgd", tmp_path).returncode == 0
+    monkeypatch.setattr(sys, "argv", ["-c", str(folder), "sgd", str(tmp_path)])
+    exec(SCRIPT, {})  # noqa: S102  with plain descent the same script comes to its end

@@ -19,9 +19,9 @@ from tokengraft.exporting.tensors import fingerprint, weights
 
 
 @pytest.mark.parametrize("form", [entry.name for entry in exporters if not entry.needs])
-def test_every_format_loads_in_a_fresh_process(run, tmp_path, form):
+def test_every_format_loads_in_a_fresh_process(run, exported, form):
     """`export` itself compares ids, logits and text, and raises; the card says what it found."""
-    out = tg.export(run[0], tmp_path / form, form)
+    out = exported(form)
     card = (out / "README.md").read_text()
     assert "gave the same ids on 1000 texts" in card
     assert "bits per byte, domain" in card
@@ -35,8 +35,8 @@ def test_every_format_loads_in_a_fresh_process(run, tmp_path, form):
     RunConfig.from_dict({**recipe, "model": "a", "corpus": "b", "out": "c"})
 
 
-def test_a_patch_gives_the_same_bytes(run, tmp_path):
-    patch = tg.export(run[0], tmp_path / "patch", "patch")
+def test_a_patch_gives_the_same_bytes(run, exported, tmp_path):
+    patch = exported("patch")
     result = apply_patch(patch, str(run[1]), tmp_path / "result")
     model = run[0] / "model"
     for path in sorted(model.iterdir()):
@@ -45,6 +45,7 @@ def test_a_patch_gives_the_same_bytes(run, tmp_path):
     assert (patch / NAME).stat().st_size < whole / 2
 
 
+@pytest.mark.usefixtures("tried_here")
 def test_shards(run, tmp_path):
     out = tg.export(run[0], tmp_path / "hf", "hf", max_shard_size="40KB")
     assert len(list(out.glob("*.safetensors"))) > 1
@@ -52,10 +53,10 @@ def test_shards(run, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
-def test_an_adapter_is_small_and_merges_exactly(run, tmp_path):
+def test_an_adapter_is_small_and_merges_exactly(run, exported):
     from peft import PeftModel
 
-    out = tg.export(run[0], tmp_path / "adapter", "adapter")
+    out = exported("adapter")
     rows = json.loads((run[0] / "metrics.json").read_text())["tokens"]["added"]
     stored = load_file(out / "adapter_model.safetensors")
     assert {len(value) for value in stored.values()} == {rows}
@@ -68,8 +69,8 @@ def test_an_adapter_is_small_and_merges_exactly(run, tmp_path):
     assert len(AutoTokenizer.from_pretrained(out)) == len(AutoTokenizer.from_pretrained(run[1])) + rows
 
 
-def test_a_patch_refuses_another_base(run, tmp_path):
-    patch = tg.export(run[0], tmp_path / "patch", "patch")
+def test_a_patch_refuses_another_base(run, exported, tmp_path):
+    patch = exported("patch")
     other = shutil.copytree(run[1], tmp_path / "other")
     values = load_file(other / "model.safetensors")
     name = max(values, key=lambda key: values[key].numel())
@@ -81,8 +82,8 @@ def test_a_patch_refuses_another_base(run, tmp_path):
     assert not (tmp_path / "result").exists()
 
 
-def test_a_patch_refuses_another_tokenizer(run, tmp_path):
-    patch = tg.export(run[0], tmp_path / "patch", "patch")
+def test_a_patch_refuses_another_tokenizer(run, exported, tmp_path):
+    patch = exported("patch")
     other = shutil.copytree(run[1], tmp_path / "other")
     document = json.loads((other / "tokenizer.json").read_text())
     document["model"]["vocab"] = dict(reversed(document["model"]["vocab"].items()))
@@ -104,8 +105,8 @@ def test_what_is_no_patch_is_said(run, tmp_path, content):
         apply_patch(path, str(run[1]), tmp_path / "result")
 
 
-def test_a_member_that_would_leave_the_folder_is_not_written(run, tmp_path):
-    patch = tg.export(run[0], tmp_path / "patch", "patch") / NAME
+def test_a_member_that_would_leave_the_folder_is_not_written(run, exported, tmp_path):
+    patch = shutil.copytree(exported("patch"), tmp_path / "patch") / NAME
     with zipfile.ZipFile(patch, "a") as archive:
         archive.writestr("files/../../outside.txt", "x")
     apply_patch(patch, str(run[1]), tmp_path / "deep" / "result")
@@ -113,6 +114,7 @@ def test_a_member_that_would_leave_the_folder_is_not_written(run, tmp_path):
     assert not (tmp_path / "deep" / "outside.txt").exists()
 
 
+@pytest.mark.usefixtures("tried_here")
 def test_a_body_that_moved_is_no_adapter(run, tmp_path):
     changed = shutil.copytree(run[0], tmp_path / "run")
     values = load_file(changed / "model" / "model.safetensors")

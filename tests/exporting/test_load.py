@@ -56,12 +56,11 @@ def test_what_was_moved_beside_the_adapter_is_said(lora_run, tmp_path):
     assert not (tmp_path / "adapter").exists()
 
 
-def test_load_takes_every_form(run, tmp_path):
+def test_load_takes_every_form(run, exported):
     whole, tokenizer = tg.load(run[0], dtype="float32")
     ids = torch.tensor([tokenizer("The grey cat sat on the mat.", add_special_tokens=False)["input_ids"]])
     expected = whole(ids).logits
-    patch = tg.export(run[0], tmp_path / "patch", "patch")
-    adapter = tg.export(run[0], tmp_path / "adapter", "adapter")
+    patch, adapter = exported("patch"), exported("adapter")
     for source, base in (
         (patch, None),
         (patch / "tokengraft.patch", str(run[1])),
@@ -74,8 +73,8 @@ def test_load_takes_every_form(run, tmp_path):
     assert type(tg.load(adapter, merge=True)[0]) is type(whole)
 
 
-def test_load_refuses_another_base(run, tmp_path):
-    out = tg.export(run[0], tmp_path / "adapter", "adapter")
+def test_load_refuses_another_base(run, exported, tmp_path):
+    out = shutil.copytree(exported("adapter"), tmp_path / "adapter")
     other = shutil.copytree(run[1], tmp_path / "other")
     move_a_norm(other)
     with pytest.raises(ExportError, match="not those that the adapter was made for"):

@@ -1,28 +1,40 @@
-"""The command as a user runs it, in fresh processes."""
+"""The command as a user runs it, first in a fresh process."""
 
 import json
 import subprocess
 import sys
 
+import pytest
+
 from .conftest import files_of
 
 
-def run(*arguments, code=0):
+def fresh(*arguments):
     done = subprocess.run(
         [sys.executable, "-m", "tokengraft", "special", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == code, done.stderr
+    assert done.returncode == 0, done.stderr
     return done
 
 
-def test_add_check_and_take_back(base, tmp_path):
+@pytest.fixture
+def run(here):
+    def run(*arguments, code=0):
+        done = here("special", *arguments)
+        assert done.returncode == code, done.stderr
+        return done
+
+    return run
+
+
+def test_add_check_and_take_back(run, base, tmp_path):
     model, data = tmp_path / "model", tmp_path / "data.jsonl"
     talk = [{"role": "user", "content": "the cat"}, {"role": "assistant", "content": "sat"}]
     data.write_text(json.dumps({"messages": talk}) + "\n")
-    done = run(
+    done = fresh(
         base, "--token", "<|user|>=cat,dog", "--token", "<|assistant|>", "--token", "<|tool|>", "--pad", "<|pad|>",
         "--chat-template", "roles", "--out", model, "--data", data,
     )  # fmt: skip
@@ -35,7 +47,7 @@ def test_add_check_and_take_back(base, tmp_path):
     assert files_of(model) == files_of(base)
 
 
-def test_refusals_are_one_message(base, tmp_path):
+def test_refusals_are_one_message(run, base, tmp_path):
     for arguments in (
         [base],
         [base, "--remove", "--token", "<|a|>"],

@@ -3,8 +3,6 @@
 import json
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -33,20 +31,23 @@ def place(base, tmp_path):
     return tmp_path
 
 
-def run(arguments, place):
-    done = subprocess.run(
-        [sys.executable, "-m", "tokengraft", *arguments], cwd=place, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.fixture
+def run(here, place, monkeypatch):
+    def run(arguments):
+        done = here(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    monkeypatch.chdir(place)
+    return run
 
 
-def test_the_first_command_and_the_way_back(place):
+def test_the_first_command_and_the_way_back(run, place):
     before = files_of(place / "model")
-    printed = run(command("tokengraft special model"), place)
+    printed = run(command("tokengraft special model"))
     for part in ("<|user|>", "old rows, old logits  identical", "never generated", "3 documents"):
         assert part in printed
-    assert "byte for byte as before" in run(command("tokengraft special chatty --remove"), place)
+    assert "byte for byte as before" in run(command("tokengraft special chatty --remove"))
     assert files_of(place / "back") == before
 
 

@@ -1,9 +1,7 @@
-"""The two trainings that follow `tokengraft special`, by the program in fresh processes, on what that command wrote."""
+"""The two trainings that follow `tokengraft special`, by the program, on what that command wrote."""
 
 import json
 import random
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -17,14 +15,6 @@ SMALL = (
     "evaluation.max_bytes=1500", "evaluation.window_bytes=256", "evaluation.prompts=1", "evaluation.prompt_tokens=4",
     "evaluation.samples=1", "phase.tokens_per_step=256", "phase.rate=1e-2",
 )  # fmt: skip
-
-
-def program(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "tokengraft", *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -42,24 +32,26 @@ def chat(tmp_path_factory, english):
 
 
 @pytest.fixture(scope="module")
-def special(base, chat):
+def special(base, chat, here):
     """A model folder that the command wrote, whose tokens the conversations use often enough."""
-    program(
+    done = here(
         "special", base, "--token", "<|user|>=cat,dog", "--token", "<|assistant|>", "--pad", "<|pad|>",
         "--chat-template", "roles", "--data", chat / "chat.jsonl", "--out", chat / "model",
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     return chat / "model"
 
 
 @pytest.fixture(scope="module", params=["special-lora", "special-warm-up"])
-def trained(request, special, base, chat):
+def trained(request, special, base, chat, here):
     """The recipe's name and the model that it wrote."""
     out = chat / request.param
-    program(
+    done = here(
         "train", "--recipe", request.param, "--model", special, "--base", base, "--corpus", chat / "text.jsonl",
         "--steps", 10, "--set", f"phase.instructions.path={chat / 'chat.jsonl'}", "--out", out,
         *(part for setting in SMALL for part in ("--set", setting)),
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     return request.param, out / "model"
 
 
