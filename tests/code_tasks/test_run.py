@@ -278,19 +278,20 @@ def test_grading_loads_no_torch(settings, backend, file):
     assert json.loads(printed)["tasks"][0]["pass_at"] == {"1": 0.2}
 
 
-def test_the_command_end_to_end(file, tmp_path):
-    """The bundled model, in a fresh process; then the same command again, which has nothing left to do."""
+def test_the_command_end_to_end(file, here, tmp_path):
+    """The bundled model, in a fresh process; then the same command again here, which has nothing left to do."""
     from tokengraft.bundled import MODEL_DIR
 
-    command = [sys.executable, "-m", "tokengraft", "code-tasks", str(MODEL_DIR), "--tasks", f"prompt-and-test={file}",
-               "--out", str(tmp_path / "o"), "--limit", "3", "--max-new-tokens", "6", "--seconds", "30"]  # fmt: skip
-    refused = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    command = ["code-tasks", str(MODEL_DIR), "--tasks", f"prompt-and-test={file}", "--out", str(tmp_path / "o"),
+               "--limit", "3", "--max-new-tokens", "6", "--seconds", "30"]  # fmt: skip
+    refused = here(*command)
     assert refused.returncode == 1
     assert "no sandbox" in refused.stderr
-    first, second = (
-        subprocess.run([*command, "--allow-code-execution"], capture_output=True, text=True, timeout=300, check=True)
-        for _ in range(2)
-    )
+    command.append("--allow-code-execution")
+    fresh = [sys.executable, "-m", "tokengraft", *command]
+    first = subprocess.run(fresh, capture_output=True, text=True, timeout=300, check=True)
+    second = here(*command)
+    assert second.returncode == 0, second.stderr
     assert "pass@1" in first.stdout
     assert first.stdout == second.stdout
     samples = (tmp_path / "o" / "prompt-and-test" / "samples.jsonl").read_text().splitlines()
@@ -302,7 +303,7 @@ def problem(name, **more):
             "reference": "    return x\n", **more}  # fmt: skip
 
 
-def test_one_bad_item_loses_nothing_of_the_others(tmp_path):
+def test_one_bad_item_loses_nothing_of_the_others(here, tmp_path):
     """Records that are no problem, a prompt that no tokenizer takes, one that is too long, a missing library."""
     from tokengraft.bundled import MODEL_DIR
 
@@ -313,10 +314,10 @@ def test_one_bad_item_loses_nothing_of_the_others(tmp_path):
     ]  # fmt: skip
     path = tmp_path / "bad.jsonl"
     path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
-    command = [sys.executable, "-m", "tokengraft", "code-tasks", str(MODEL_DIR), "--tasks", f"prompt-and-test={path}",
-               "--out", str(tmp_path / "o"), "--max-new-tokens", "4", "--seconds", "30",
-               "--allow-code-execution"]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    command = ["--tasks", f"prompt-and-test={path}", "--out", str(tmp_path / "o"), "--max-new-tokens", "4",
+               "--seconds", "30", "--allow-code-execution"]  # fmt: skip
+    done = here("code-tasks", MODEL_DIR, *command)
+    assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
     assert "5 records left out as no problem (line 2: no field test;" in said
     assert "1 prompt longer than the model's context, counted as failed" in said
@@ -326,8 +327,8 @@ def test_one_bad_item_loses_nothing_of_the_others(tmp_path):
     assert sorted(task["outcomes"]) == ["a", "b", "f"]
     assert (task["problems"], task["dropped"], task["statuses"]["context"]) == (6, 3, 1)
     assert "surrogates not allowed" in task["unreadable"]["line 5"]
-    again = subprocess.run([*command[:4], *command[5:], "--references"], capture_output=True, text=True, timeout=300,
-                           check=True)  # fmt: skip
+    again = here("code-tasks", *command, "--references")
+    assert again.returncode == 0, again.stderr
     assert again.stdout.count("not_there_at_all") == 1
     assert "e: reference failed" in again.stdout
 

@@ -1,5 +1,6 @@
 """Small set-ups as users build them: a tokenizer of its own, a tiny model, both saved as folders."""
 
+import functools
 import json
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -23,12 +24,19 @@ CHAT = "{% for m in messages %}<|user|>{{ m['content'] }}{{ END }}{% endfor %}"
 
 def make_tokenizer(texts, size=300, specials=("<|begin|>", "<|end|>", "<|pad|>"), **roles):
     """A Hugging Face tokenizer with bos, eos and pad, which loads in transformers 4 and 5."""
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    backend = make_byte_level_bpe(texts, size, specials)
+    backend = Tokenizer.from_str(trained(tuple(texts), size, specials))
     named = {"bos_token": "<|begin|>", "eos_token": "<|end|>", "pad_token": "<|pad|>", **roles}
     named = {role: token for role, token in named.items() if token}
     return PreTrainedTokenizerFast(tokenizer_object=backend, padding_side="left", **named)
+
+
+@functools.cache
+def trained(texts, size, specials):
+    """A tokenizer as JSON: each test gets one of its own, and few are trained."""
+    return make_byte_level_bpe(texts, size, specials).to_str()
 
 
 def align(model, tokenizer):
