@@ -8,7 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tokengraft.config import DistillConfig
 from tokengraft.errors import DeviceError
-from tokengraft.evaluation.memory import peak_memory
+from tokengraft.evaluation.memory import PeakMemory, peak_memory
 from tokengraft.evaluation.step_memory import Case, compare_memory
 from tokengraft.phases.texts import training_windows
 
@@ -54,17 +54,31 @@ def test_work_that_fails_is_told(work):
 
 
 @pytest.fixture
-def case(tmp_path, extension, code):
-    """A batch of 12 windows for a model with a vocabulary of 20 000."""
+def case_of(tmp_path, extension, code):
+    """From the size of a vocabulary to a batch of 12 windows for a model that has it."""
+    return lambda size: make_case(tmp_path, extension, code, size)
+
+
+def make_case(folder, extension, code, size):
     config = LlamaConfig(
-        vocab_size=20_000, hidden_size=64, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
+        vocab_size=size, hidden_size=64, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
         max_position_embeddings=128, tie_word_embeddings=False, bos_token_id=0, eos_token_id=0,
     )  # fmt: skip
     model = LlamaForCausalLM(config)
-    model.save_pretrained(tmp_path)
+    model.save_pretrained(folder)
     settings = DistillConfig(max_length=120)
     windows = training_windows(model, extension, code, settings)[:12]
-    return Case(str(tmp_path), "cpu", "float32", False, 20_000, 20_030, windows, settings)
+    return Case(str(folder), "cpu", "float32", False, size, size + 30, windows, settings)
+
+
+@pytest.fixture
+def engine_alone(monkeypatch):
+    """No process for the plain way, where nothing is said of its figure."""
+
+    def measured(work, arguments, **settings):
+        return PeakMemory(0, 0) if work.endswith(":prepare_plain") else peak_memory(work, arguments, **settings)
+
+    monkeypatch.setattr("tokengraft.evaluation.step_memory.peak_memory", measured)
 
 
 def with_fit(case, positions):
@@ -72,7 +86,8 @@ def with_fit(case, positions):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the mark be set back")
-def test_the_engine_takes_less_than_the_plain_way(case):
+def test_the_engine_takes_less_than_the_plain_way(case_of):
+    case = case_of(20_000)
     found = compare_memory(case)
     tokens = sum(len(window.teacher) for window in case.windows)
     table, logits = 20_030 * 64 * 4, 20_000 * 4 * sum(len(window.student) for window in case.windows)
@@ -86,7 +101,9 @@ def test_the_engine_takes_less_than_the_plain_way(case):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets the mark be set back")
-def test_the_closing_fit_is_in_the_figure_and_keeps_its_states_once(case):
+@pytest.mark.usefixtures("engine_alone")
+def test_the_closing_fit_is_in_the_figure_and_keeps_its_states_once(case_of):
+    case = case_of(2_000)
     positions = 500_000
     states = positions * (64 * 2 + 2 * 4 + 8)
     without, with_it = (compare_memory(with_fit(case, count)) for count in (0, positions))

@@ -33,6 +33,17 @@ def run(program, arguments, place, monkeypatch):
     return said.getvalue()
 
 
+@pytest.fixture
+def short_texts(monkeypatch):
+    """How well special tokens are fitted is not what an example is run for."""
+    from tokengraft.special import hearing, settling, settling_texts
+
+    monkeypatch.setattr(settling_texts, "WIDTH", 16)
+    monkeypatch.setattr(settling_texts, "OWN_TEXTS", 8)
+    monkeypatch.setattr(settling, "STEPS", 3)
+    monkeypatch.setattr(hearing, "WIDTH", 16)
+
+
 def test_every_example_is_run_and_short():
     assert {program.stem for program in PROGRAMS} == {*ARGUMENTS, "vllm_ids"}
     for program in PROGRAMS:
@@ -50,6 +61,7 @@ def test_every_example_is_run_and_short():
         ("export_and_load", "logits within 0e+00"),
     ],
 )
+@pytest.mark.usefixtures("short_texts")
 def test_an_example_runs(name, expected, tmp_path, monkeypatch):
     said = run(EXAMPLES / f"{name}.py", ARGUMENTS[name], tmp_path, monkeypatch)
     assert expected in said

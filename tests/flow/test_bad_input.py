@@ -103,9 +103,10 @@ def test_model_shards_are_not_all_there(settings, model_folder, tmp_path, index,
 
 
 @pytest.mark.parametrize("name", ["gpt-nowhere", "nobody/gpt-nowhere"])
-def test_a_name_that_may_be_on_the_hub(program, corpus_file, tmp_path, name):
+def test_a_name_that_may_be_on_the_hub(here, monkeypatch, corpus_file, tmp_path, name):
     """A bare name may be one as well (gpt2); that the hub is out of reach is said in one message."""
-    done = program("expand", "--model", name, "--corpus", corpus_file, "--out", tmp_path / "out")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    done = here("expand", "--model", name, "--corpus", corpus_file, "--out", tmp_path / "out")
     assert done.returncode == 1
     assert f"no folder {name} is here" in done.stderr
     assert "Traceback" not in done.stderr

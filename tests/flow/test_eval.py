@@ -49,7 +49,7 @@ def test_a_runs_folder_is_measured_as_the_run_measured_itself(finished):
 
 
 def test_one_command_measures_base_control_and_model_and_writes_the_page(
-    finished, model_folder, corpus_file, general_file, program, tmp_path
+    finished, model_folder, corpus_file, general_file, here, tmp_path
 ):
     out = tmp_path / "measured"
     control = shutil.copytree(model_folder, tmp_path / "control")
@@ -58,7 +58,7 @@ def test_one_command_measures_base_control_and_model_and_writes_the_page(
         model.get_input_embeddings().weight.mul_(1.02)
     model.save_pretrained(control)
     few = [item for name, value in FEW.items() for item in ("--set", f"evaluation.{name}={value}")]
-    done = program(
+    done = here(
         "eval", finished.path / "model", "--base", model_folder, "--control", control, "--domain", corpus_file,
         "--general", general_file, "--out", out, *few,
     )  # fmt: skip

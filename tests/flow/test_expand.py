@@ -85,7 +85,7 @@ def weights(folder):
 
 
 @pytest.mark.parametrize("moment", [1, 7, 11])
-def test_a_killed_run_goes_on_to_the_same_bytes(finished, config_file, start, program, tmp_path, moment):
+def test_a_killed_run_goes_on_to_the_same_bytes(finished, config_file, start, here, tmp_path, moment):
     folder = tmp_path / "killed"
     arguments = ("expand", config_file, "--out", folder, "--threads", "1")
     process = start(*arguments)
@@ -95,7 +95,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(finished, config_file, start, pr
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (folder / "model").exists()
-    again = program(*arguments)
+    again = here(*arguments)
     assert again.returncode == 0, again.stderr
     assert weights(folder) == weights(finished.path)
     steps = [json.loads(line)["step"] for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -112,7 +112,7 @@ def wait_for_step(log, step, process):
 
 
 def test_a_killed_run_of_an_untied_model_with_replay_ends_in_the_same_bytes(
-    settings, untied_bfloat16_folder, english, start, program, tmp_path
+    settings, untied_bfloat16_folder, english, start, here, tmp_path
 ):
     """Untied tables end in the closing fit of the head, and replay text has an order of its own."""
     replay = tmp_path / "replay.jsonl"
@@ -121,22 +121,22 @@ def test_a_killed_run_of_an_untied_model_with_replay_ends_in_the_same_bytes(
     changed = {**settings, "model": str(untied_bfloat16_folder), "replay": str(replay), "general": None, "threads": 1}
     config.write_text(json.dumps(changed))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert program("expand", config, "--out", whole).returncode == 0
+    assert here("expand", config, "--out", whole).returncode == 0
     process = start("expand", config, "--out", killed)
     try:
         wait_for_step(killed / "log.jsonl", 7, process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert program("expand", config, "--out", killed).returncode == 0
+    assert here("expand", config, "--out", killed).returncode == 0
     assert json.loads((killed / "run.json").read_text())["stages"]["distill"]["facts"]["fit"]["iterations"] >= 0
     assert weights(killed) == weights(whole)
 
 
-def test_a_finished_run_is_not_done_again(finished, program):
+def test_a_finished_run_is_not_done_again(finished, here):
     before = (finished.path / "run.json").read_text()
     stamp = (finished.path / "model" / "model.safetensors").stat().st_mtime_ns
-    again = program("expand", finished.path / "config.yaml", "--out", finished.path)
+    again = here("expand", finished.path / "config.yaml", "--out", finished.path)
     assert again.returncode == 0, again.stderr
     assert (finished.path / "model" / "model.safetensors").stat().st_mtime_ns == stamp
     assert json.loads((finished.path / "run.json").read_text())["stages"].keys() == json.loads(before)["stages"].keys()

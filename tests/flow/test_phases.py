@@ -129,7 +129,7 @@ def timeless(card):
     return {**card, "generation": generation}
 
 
-def test_a_run_killed_in_every_phase_ends_in_the_same_bytes(whole, phased, start, program, tmp_path):
+def test_a_run_killed_in_every_phase_ends_in_the_same_bytes(whole, phased, start, here, tmp_path):
     config = tmp_path / "run.yaml"
     config.write_text(json.dumps(phased))
     folder = tmp_path / "killed"
@@ -143,7 +143,7 @@ def test_a_run_killed_in_every_phase_ends_in_the_same_bytes(whole, phased, start
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
-    again = program("expand", config, "--out", folder)
+    again = here("expand", config, "--out", folder)
     assert again.returncode == 0, again.stderr
     assert weights(folder) == weights(whole.path)
     found = json.loads((folder / "metrics.json").read_text())
@@ -174,9 +174,9 @@ print(ids.tolist())
 """
 
 
-@pytest.mark.parametrize("rows", ["trainable-tokens", "modules-to-save"])
-def test_an_adapter_and_its_merged_model_agree_in_plain_peft(whole, phased, program, tmp_path, rows):
-    done = program(
+@pytest.mark.parametrize(("rows", "way"), [("trainable-tokens", "program"), ("modules-to-save", "here")])
+def test_an_adapter_and_its_merged_model_agree_in_plain_peft(whole, phased, request, tmp_path, rows, way):
+    done = request.getfixturevalue(way)(
         "train", "--model", whole.path, "--phase", "lora", "--corpus", phased["corpus"], "--steps", 6, "--out",
         tmp_path / "t", "--set", f"phase.rows={rows}", "--set", "phase.rate=3e-3", "--set", "phase.tokens_per_step=300",
         "--set", "evaluation.max_bytes=4000", "--set", "evaluation.prompts=0", "--json",
@@ -240,13 +240,13 @@ torch.save((ids, logits), sys.argv[2])
 """
 
 
-def test_the_thesis_pipeline_is_one_command_on_the_bundled_model(program, corpus_file, tmp_path):
+def test_the_thesis_pipeline_is_one_command_on_the_bundled_model(here, corpus_file, tmp_path):
     from transformers import AutoModelForCausalLM
 
     from tokengraft.bundled import MODEL_DIR
 
     out = tmp_path / "run"
-    done = program(
+    done = here(
         "expand", "--recipe", "kl-thesis", "--model", MODEL_DIR, "--corpus", corpus_file, "--size", 30, "--steps", 2,
         "--phase-steps", 2, "--seed", 0, "--threads", 1, "--out", out, "--set", "evaluation.max_bytes=2000",
         "--set", "evaluation.prompts=1", "--set", "evaluation.prompt_tokens=4", "--set", "distill.tokens_per_step=200",

@@ -45,20 +45,20 @@ def require_alike(one, two, steps):
         assert gap <= 10 * TOLERANCE * torch.linalg.vector_norm(value.float()), name
 
 
-def test_two_processes_learn_what_one_learns(settings, untied_bfloat16_folder, program, tmp_path):
+def test_two_processes_learn_what_one_learns(settings, untied_bfloat16_folder, here, tmp_path):
     config = tmp_path / "run.yaml"
     phases = ["rows", {"phase": "full", **PHASE}, {"phase": "lora", **PHASE}]
     changed = {**settings, "model": str(untied_bfloat16_folder), "phases": phases, "threads": 1}
     changed["distill"] = {**settings["distill"], "steps": 6, "refit_positions": 0}
     config.write_text(json.dumps(changed))
     one, two = tmp_path / "one", tmp_path / "two"
-    assert program("expand", config, "--out", one).returncode == 0
+    assert here("expand", config, "--out", one).returncode == 0
     done = launched("expand", config, "--out", two)
     assert done.stdout.count("page   file://") == 1, "one of them speaks"
     require_alike(one, two, 14)
 
 
-def test_frozen_blocks_may_be_spread_over_the_processes(settings, untied_bfloat16_folder, program, tmp_path):
+def test_frozen_blocks_may_be_spread_over_the_processes(settings, untied_bfloat16_folder, here, tmp_path):
     config = tmp_path / "run.yaml"
     # Three passes a step: of two processes one has a pass more than the other.
     shared = {**PHASE, "shard": True, "accumulation": 3, "evaluate_every": 2}
@@ -70,7 +70,7 @@ def test_frozen_blocks_may_be_spread_over_the_processes(settings, untied_bfloat1
     changed["distill"] = {**settings["distill"], "steps": 4, "refit_positions": 0, "shard": True}
     config.write_text(json.dumps(changed))
     one, two = tmp_path / "one", tmp_path / "two"
-    assert program("expand", config, "--out", one).returncode == 0
+    assert here("expand", config, "--out", one).returncode == 0
     launched("expand", config, "--out", two)
     require_alike(one, two, 16)
     held = [
