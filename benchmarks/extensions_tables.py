@@ -151,7 +151,17 @@ def ahead(cells):
         _, own, row = pair
         list(groups.values())[kind(row, own)].append(pair)
     blocks = [ahead_of(whom, compared) for whom, compared in groups.items() if compared]
-    return [said for block in blocks for said in [*block, ""]]
+    return [said for block in [*blocks, over_ahead(cells)] for said in [*block, ""]]
+
+
+def over_ahead(cells):
+    """How often superwords, which pass the pattern's edges, save more than any other method."""
+    cells = [by_name for by_name in cells.values() if "saved" in by_name.get(OVER, {})]
+    ahead = [by_name for by_name in cells if by_name[OVER]["saved"] == max(row["saved"] for row in by_name.values())]
+    kept = sum(not by_name[OVER]["broken"] for by_name in cells)
+    return [
+        f"`{OVER}` saves most of all methods in {len(ahead)} of {len(cells)} cells, and keeps every promise in {kept}."
+    ]
 
 
 def ahead_of(whom, compared):

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.data
 CASES = [
     *(("gpt2", method) for method in ("words", "donor", "superwords")),
     ("mistral-nemo", "superwords"),
-    ("deepseek-coder", "words"),
-    ("llama2", "donor"),
+    *(("deepseek-coder", method) for method in ("words", "superwords")),
+    *(("llama2", method) for method in ("donor", "superwords")),
 ]
 WORDS = ["posedge", "endmodule", "always_ff", "localparam", "नमस्ते", "naïve"]
 
@@ -56,7 +56,7 @@ def test_the_equation_holds(extended, verilog, pieces, document, start):
     assert extended.decode(new) == extended.base.decode(base)
 
 
-@pytest.mark.parametrize("tokenizer", ["llama2", "t5-small", "bert-base-uncased", "deepseek-coder"])
+@pytest.mark.parametrize("tokenizer", ["t5-small", "bert-base-uncased"])
 def test_superwords_are_refused_where_no_pattern_can_hold_them(shared_data, verilog, tokenizer):
     with pytest.raises(TokenizerError, match="choose another method"):
         extend_tokenizer(shared_data / "tokenizers" / tokenizer, verilog[:5], 10, "superwords", processes=1)

@@ -89,6 +89,17 @@ def test_auto_tokenizer_reads_what_was_saved(extended, place, domain, tmp_path):
     assert ExtendedTokenizer.load(tmp_path, place) == extended
 
 
+def test_the_sentencepiece_library_follows_merges_over_spaces(shared_data):
+    sentencepiece = pytest.importorskip("sentencepiece", reason="the extra `sentencepiece` is not installed")
+    documents = texts(shared_data, "verilog", 120)
+    extended = extend_tokenizer(shared_data / "tokenizers/llama2", documents[:90], 800, "superwords", processes=1)
+    require(check_extension(extended, documents[90:], (), seed=3))
+    library = sentencepiece.SentencePieceProcessor(model_proto=extended.file.binaries["tokenizer.model"])
+    drawn = fuzz_texts(extended, documents[90:], 2000, 1)
+    plain = [text for text in [*documents, *drawn] if not any(mark in text for mark in ("<s>", "</s>", "<unk>"))]
+    assert library.encode(plain) == [list(ids) for ids in extended.encode(plain)]
+
+
 def test_the_sentencepiece_library_gives_the_same_ids(extended, domain):
     if not extended.base.binaries:
         pytest.skip("this tokenizer has no .model")

@@ -175,12 +175,15 @@ def test_what_would_do_harm_is_refused(files, change, reason):
         family_of(changed(files["sentencepiece"], **change))
 
 
-def test_merges_across_words_are_refused(files):
+def test_where_merges_run_over_words_lines_are_counted(files, code):
     file = files["sentencepiece"]
-    vocabulary = {**file.document["model"]["vocab"], "a▁": file.size}
-    merges = [*file.document["model"]["merges"], ["a", "▁"]]
-    with pytest.raises(TokenizerError, match="run over the start of a word"):
-        family_of(changed(file, model={"vocab": vocabulary, "merges": merges}))
+    vocabulary = {**file.document["model"]["vocab"], "<tool>": file.size - 1, "e▁": file.size}
+    merges = [*file.document["model"]["merges"], ["e", "▁"]]
+    crossing = changed(file, model={"vocab": vocabulary, "merges": merges})
+    assert family_of(crossing).splitter()("the cat's  12 é\nno") == ["▁the▁cat", "'", "s▁▁", "1", "2", "▁é", "\n", "no"]
+    for method in ("continued-bpe", "superwords"):
+        extension = extend_tokenizer(crossing, code, 40, method, processes=1)
+        assert all(check.outcome != "failed" for check in extension.checks)
 
 
 def test_missing_bytes_are_refused(files):

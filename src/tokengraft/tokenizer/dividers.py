@@ -24,6 +24,7 @@ from tokengraft.tokenizer.ascii_counts import countable, counts_of
 from tokengraft.tokenizer.ascii_patterns import ascii_pattern
 from tokengraft.tokenizer.chunks import Divider, Isolated, covers, in_turn, lines_of, tally
 from tokengraft.tokenizer.file import TokenizerFile
+from tokengraft.tokenizer.one_pattern import one_pattern
 from tokengraft.tokenizer.spelling import components, text_of_spelling
 
 GPT2_PATTERN = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -108,6 +109,8 @@ def _spaced(text: str) -> str:
 def single_pattern(file: TokenizerFile) -> str | None:
     """The one pattern that a byte-level tokenizer splits by, where `regex` reads it as the library does; else None.
 
+    Of several splits in turn it is the one that cuts as they do, where that is known.
+
     A tokenizer that puts a space before each text has none: its pattern sees another text.
     """
     divide = divider_of(file, fast=False)
@@ -115,7 +118,7 @@ def single_pattern(file: TokenizerFile) -> str | None:
 
 
 def divider_of(file: TokenizerFile, *, fast: bool = True) -> Divider:
-    """The divider of a byte-level tokenizer; `fast` off leaves one pattern to `regex` alone, to the same end."""
+    """The divider of a byte-level tokenizer; `fast` off leaves all to one pattern where it can, to the same end."""
     return _divider(json.dumps(file.document["pre_tokenizer"]), fast)
 
 
@@ -137,7 +140,8 @@ def _by_patterns(steps: Sequence[Mapping[str, Any]], exact: PipelineDivider, *, 
     patterns = [_pattern_of(step) for step in before] + [GPT2_PATTERN] * last.get("use_regex", True)
     if None in patterns or not patterns or (before and last["add_prefix_space"]):
         return None
-    made = _one_split(patterns[0], exact, fast=fast) if len(patterns) == 1 else _splits(patterns)
+    single = patterns[0] if len(patterns) == 1 else None if fast else one_pattern(patterns)
+    made = _splits(patterns) if single is None else _one_split(single, exact, fast=fast)
     return Spaced(made) if made is not None and last["add_prefix_space"] else made
 
 

@@ -1,9 +1,10 @@
 r"""What may follow a superword, so that the split pattern cuts the text there as it did before.
 
 A pattern of character classes and single letters treats all characters of one Unicode category alike, but for those
-that it names. So one of each kind stands for all: where the pattern cuts a superword's last pre-tokens as before in
-front of every kind of character, and whatever comes behind that, it always does. Kinds before which it does not are
-forbidden by a look-ahead; that a superword is missed there does no harm.
+that it names. So one of each kind stands for all, or two where a pattern may set some scripts apart (`one_pattern`):
+where the pattern cuts a superword's last pre-tokens as before in front of every kind of character, and whatever comes
+behind that, it always does. Kinds before which it does not are forbidden by a look-ahead; that a superword is missed
+there does no harm.
 """
 
 import unicodedata
@@ -12,18 +13,20 @@ from functools import lru_cache
 
 import regex
 
+from tokengraft.tokenizer.one_pattern import SCRIPTS
+
 KINDS = {
-    "Lu": "Q", "Ll": "q", "Lt": "ǅ", "Lm": "ʰ", "Lo": "漢", "Mn": "\u0301", "Mc": "\u093e", "Me": "\u20dd",
-    "Nd": "7", "Nl": "Ⅷ", "No": "²", "Pc": "_", "Pd": "-", "Ps": "(", "Pe": ")", "Pi": "«", "Pf": "»", "Po": "!",
-    "Sm": "+", "Sc": "$", "Sk": "^", "So": "©", "Zs": "\u2003", "Zl": "\u2028", "Zp": "\u2029", "Cc": "\x01",
-    "Cf": "\u200d", "Co": "\ue000", "Cn": "\u0378",
+    "Lu": "QႠ", "Ll": "qა", "Lt": "ǅᾈ", "Lm": "ʰๆ", "Lo": "א漢", "Mn": "\u0301\u0941", "Mc": "\ua823\u093e",
+    "Me": "\u0488\u20dd", "Nd": "7७", "Nl": "\U00010140Ⅷ", "No": "²①", "Pc": "_‿", "Pd": "-‐", "Ps": "(⁅", "Pe": ")⁆",
+    "Pi": "«‘", "Pf": "»”", "Po": "!†", "Sm": "+∀", "Sc": "$€", "Sk": "^᾽", "So": "©℀", "Zs": "\u2003", "Zl": "\u2028",
+    "Zp": "\u2029", "Cc": "\x01", "Cf": "\u00ad\u200d", "Co": "\ue000", "Cn": "\u0378\u2fe0",
 }  # fmt: skip
-"""A character of each category that no pattern names."""
+"""Of each category a character that no pattern names, and where there is one, another among `SCRIPTS`."""
 
 NAMED = " \t\n\r\x0b\x0c\x1c\x85\xa0'’/strevmldSTREVMLD"
 """Characters that patterns name, or whose category does not say whether they are whitespace."""
 
-BEHIND = ("", "Q", "q", "7", " ", "\n", "'", "!", "s", "l", "\u0301")
+BEHIND = ("", "Q", "q", "7", " ", "\n", "'", "!", "s", "l", "\u0301", "漢")
 """What comes behind the next character."""
 
 RUN = 4
@@ -48,7 +51,9 @@ class Guards:
         if last[-1].isspace() or last[-1] in "'’" or not self._keeps(before, last, ""):
             return None
         named = [letter for letter in NAMED if not self._always_keeps(before, last, letter)]
-        kinds = [kind for kind, letter in KINDS.items() if not self._always_keeps(before, last, letter)]
+        kinds = [
+            kind for kind, letters in KINDS.items() if not all(self._always_keeps(before, last, one) for one in letters)
+        ]
         if len(kinds) == len(KINDS):
             return None
         forbidden = "".join(f"\\p{{{kind}}}" for kind in kinds) + "".join(map(escaped, named))
@@ -81,7 +86,12 @@ def _cut_runs(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=1 << 14)
 def _stand_in(letter: str) -> str:
-    return letter if letter in NAMED else KINDS.get(unicodedata.category(letter), letter)
+    if letter in NAMED:
+        return letter
+    apart = bool(SCRIPTS.match(letter))
+    return next(
+        (one for one in KINDS.get(unicodedata.category(letter), "") if bool(SCRIPTS.match(one)) == apart), letter
+    )
 
 
 def escaped(letter: str) -> str:

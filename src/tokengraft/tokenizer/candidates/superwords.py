@@ -1,6 +1,7 @@
 """Tokens over several pre-tokens.
 
-The split pattern lets no merge pass its edges. A superword is a run of whole pre-tokens inside a line, taken out by the
+In SentencePiece BPE nothing keeps merges from going on over spaces but the choice of what is counted. In byte-level BPE
+the split pattern lets no merge pass its edges. A superword is a run of whole pre-tokens inside a line, taken out by the
 pattern itself before it cuts, and found in the vocabulary by `ignore_merges`. What follows it must leave the pattern's
 cuts as they were (`split_guards`), so each superword stands for the base's own encoding of its pre-tokens, and the
 equation holds as it does for merges.
@@ -15,18 +16,21 @@ from typing import Any
 
 import regex
 
-from tokengraft.errors import TokenizerError
-from tokengraft.tokenizer.candidates import Choice, Demand, methods, views
+from tokengraft.errors import ConfigError, TokenizerError
+from tokengraft.tokenizer.candidates import Choice, Demand, methods, needs, views
 from tokengraft.tokenizer.candidates.continued_bpe import learn, rejects_of
+from tokengraft.tokenizer.candidates.over_spaces import over_spaces
 from tokengraft.tokenizer.conservative import extended_document, portable_config
 from tokengraft.tokenizer.dividers import single_pattern
 from tokengraft.tokenizer.families import Family
 from tokengraft.tokenizer.families.byte_level_bpe import ByteLevelBPE
+from tokengraft.tokenizer.families.sentencepiece_bpe import SentencePieceBPE
 from tokengraft.tokenizer.file import TokenizerFile
 from tokengraft.tokenizer.merging import Merge, Words, learn_merges
 from tokengraft.tokenizer.pretokens import Splitter, splitter_of
-from tokengraft.tokenizer.spelling import spell
+from tokengraft.tokenizer.spelling import SPACE, spell
 from tokengraft.tokenizer.split_guards import Guards
+from tokengraft.tokenizer.stretches import stretches
 from tokengraft.tokenizer.superword_pattern import with_superwords
 from tokengraft.tokenizer.tokens import SUPERWORD, Reject
 
@@ -114,28 +118,55 @@ class SuperwordBPE(ByteLevelBPE):
         return self._guards.after(pretokens[-2], pretokens[-1])
 
 
-def as_superwords(family: Family) -> SuperwordBPE:
-    """The tokenizer, if its pattern can be changed.
+def as_superwords(family: Family) -> Family:
+    """The tokenizer, if its pattern can be changed, or if it has none.
 
     Raises:
         TokenizerError: it cannot; the message says why.
     """
+    if isinstance(family, SentencePieceBPE) and not _cuts_words(family):
+        return replace(family, lines=True)
     reason = next(_faults(family), None)
     if reason is not None:
         raise TokenizerError(
             found=f"{family.file.name}, a {family.name} tokenizer: {reason}",
-            expected="byte-level BPE with one split pattern, in a class that loads the pattern as it is",
+            expected="byte-level BPE with one split pattern, in a class that loads the pattern as it is, or "
+            "SentencePiece BPE whose pipeline cuts nowhere",
             do="choose another method, such as continued-bpe",
         )
+    assert isinstance(family, ByteLevelBPE), "others have a fault"
     return SuperwordBPE(family.file)
 
 
+def _cuts_words(family: SentencePieceBPE) -> bool:
+    """Whether the pipeline cuts at spaces, as `Metaspace` with `split` does: no rule passes such a cut."""
+    return any(len(divide(f"{SPACE}a{SPACE}b")) != 1 for divide in stretches(family.file.document))
+
+
+def _require_counted(demand: Demand) -> None:
+    """Returns where superwords are to be ranked by count, as they are.
+
+    Raises:
+        ConfigError: something else is asked for.
+    """
+    asked = {"scorer": demand.scorer != "count", "min_exposure": demand.min_exposure, "gain": demand.gain is not None}
+    wrong = [name for name, given in asked.items() if given]
+    if wrong:
+        raise ConfigError(
+            found=f"the method superwords with {' and '.join(wrong)}",
+            expected="size, min_count and filters alone: superwords are ranked by how often they occur",
+            do=f"leave {' and '.join(wrong)} out, or choose the method continued-bpe",
+        )
+
+
 views["superwords"] = as_superwords
+needs["superwords"] = _require_counted
 
 
 def _faults(family: Family) -> Iterator[str]:
     if not isinstance(family, ByteLevelBPE):
-        yield "it has no split pattern that superwords could be entered into, and a .model has none either"
+        cut = isinstance(family, SentencePieceBPE)
+        yield "its pipeline cuts at spaces" if cut else "it has no split pattern that superwords could be entered into"
         return
     if single_pattern(family.file) is None:
         yield "its pre-tokenizer is not one pattern that can be read here, over the text as it is"
@@ -162,8 +193,11 @@ def _whole_entries(family: ByteLevelBPE) -> Iterator[tuple[str, list[int]]]:
 def superwords(family: Family, counts: Mapping[str, int], demand: Demand) -> Choice:
     """Runs of words inside a line become tokens beside ordinary merges, the more frequent first.
 
-    Exact through the split pattern and `ignore_merges`; such a tokenizer has no SentencePiece or tiktoken form.
+    Exact: in byte-level BPE through the split pattern and `ignore_merges` (such a tokenizer has no tiktoken form), in
+    SentencePiece BPE, which has no pattern, as merges that go on over spaces, in its `.model` too.
     """
+    if isinstance(family, SentencePieceBPE):
+        return over_spaces(family, counts, demand)
     assert isinstance(family, SuperwordBPE), "seen as lines"
     lines = [(family.pretokens(line), count) for line, count in counts.items()]
     inside = _inside(lines)

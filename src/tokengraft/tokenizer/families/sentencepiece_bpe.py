@@ -6,6 +6,9 @@ something else, around digits that the base keeps single, around characters of o
 Whether two neighbours are cut is told by these two alone, so a text encodes as its words do one by one, before and
 after.
 
+Where old rules run over the start of a word, or new ones shall (`lines`), spaces cut nothing: what is counted then are
+lines, for an end of line joins nothing.
+
 A character that the base spells as several bytes may get an entry. It stands for those bytes wherever it occurs, for no
 rule joins a byte to anything; and as no old rule knows it, rules that do come after all old ones.
 """
@@ -43,6 +46,8 @@ class SentencePieceBPE:
     proved: bool = True
     chained: bool = True
     whole: bool = False
+    lines: bool = False
+    """Whether rules may run over the start of a word, so that lines are counted."""
 
     @cached_property
     def byte_tokens(self) -> tuple[int, ...]:
@@ -55,7 +60,11 @@ class SentencePieceBPE:
 
     def entries(self, text: str) -> list[str]:
         """The entries, one a word, that would spell `text` where it stands inside a longer one."""
-        return self._word_pattern.findall(text.replace(" ", SPACE))
+        return self.cut(text.replace(" ", SPACE))
+
+    def cut(self, stretch: str) -> list[str]:
+        """The words, or lines, of a stretch in the vocabulary's spelling."""
+        return self._word_pattern.findall(stretch)
 
     def sample(self, pretokens: Sequence[str]) -> str:
         """The text of pre-tokens side by side."""
@@ -96,9 +105,9 @@ class SentencePieceBPE:
         joined = {character for pair in merge_pairs(self.file.document) for character in "".join(pair)}
         alphabet = {entry for entry in self.file.vocabulary if len(entry) == 1} - {SPACE}
         single = {character for character in alphabet - joined if character.isdecimal()}
-        alone = {SPACE, *single, *(_without_entry() - alphabet)}
+        alone = {*single, *(_without_entry() - alphabet)} | (set() if self.lines else {SPACE})
         run = f"[^{''.join(map(re.escape, sorted(alone)))}]"
-        return re.compile(f"{SPACE}+{run}*|{run}+|.", re.DOTALL)
+        return re.compile(f"{run}+|." if self.lines else f"{SPACE}+{run}*|{run}+|.", re.DOTALL)
 
 
 @lru_cache(maxsize=1)
@@ -114,7 +123,9 @@ def sentencepiece_bpe(file: TokenizerFile) -> SentencePieceBPE | Unsupported | N
     if "merges" not in model or not model.get("byte_fallback"):
         return None
     reason = next(_faults(file), None)
-    return SentencePieceBPE(file) if reason is None else Unsupported(NAME, reason)
+    if reason is not None:
+        return Unsupported(NAME, reason)
+    return SentencePieceBPE(file, lines=any(pair[1][0] == SPACE != pair[0][-1] for pair in merge_pairs(file.document)))
 
 
 def _faults(file: TokenizerFile) -> Iterator[str]:
@@ -127,9 +138,6 @@ def _faults(file: TokenizerFile) -> Iterator[str]:
     missing = [token for token in BYTE_TOKENS if token not in model["vocab"]]
     if missing:
         yield f"{len(missing)} of the 256 byte tokens are missing, so the base itself loses text"
-    crossing = [pair for pair in merge_pairs(file.document) if pair[1][0] == SPACE != pair[0][-1]]
-    if crossing:
-        yield f"{len(crossing)} of its merges, such as {crossing[0]}, run over the start of a word, so it has no words"
     spelled = set(BYTE_TOKENS)
     joining = [pair for pair in merge_pairs(file.document) if not spelled.isdisjoint((*pair, "".join(pair)))]
     if joining:
