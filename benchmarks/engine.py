@@ -2,7 +2,8 @@
 
     python benchmarks/engine.py speed      milliseconds a position, way by way, in turn
     python benchmarks/engine.py memory     peak memory of a step in a fresh process, beside the arithmetic
-    python benchmarks/engine.py quality    held-out KL against seconds, ours and Token Distillation's
+    python benchmarks/engine.py quality    held-out KL against seconds, ours and Token Distillation's; with `--abstracts
+                                           DIR` on the model that `abstracts_model.py` trained there as well
     python benchmarks/engine.py refit      the head: by steps, by the closing fit, by both; held-out cross-entropy
     python benchmarks/engine.py project    the arithmetic for 8 B parameters and 128 256 tokens
 
@@ -41,6 +42,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--ways", nargs="*", default=list(quality.OURS), help="which of ours, for quality")
+    parser.add_argument("--abstracts", type=Path, help="folder of abstracts_model.py, for quality")
     parser.add_argument("--write", action="store_true", help="keep the result as a file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -111,13 +113,16 @@ def memory_table(_):
 
 
 def quality_table(arguments):
-    """The bundled model on the demo's domain, and stories260K on text that it wrote (`study.py`)."""
+    """The bundled model on the demo's domain, stories260K on text that it wrote (`study.py`), and a third model."""
     with TemporaryDirectory() as folder:
-        stories = _stories(Path(folder))
-        return "\n".join(
-            f"### {name}\n\n" + _quality_of(quality.Material(config), arguments)
-            for name, config in (("Bundled model, the demo's domain", None), ("stories260K, text of its own", stories))
-        )
+        cases = {"Bundled model, the demo's domain": None, "stories260K, text of its own": _stories(Path(folder))}
+        if arguments.abstracts:
+            cases["A tied model of 4 096 tokens, unread text of its own domain"] = _abstracts(arguments.abstracts)
+        parts = []
+        for name, config in cases.items():
+            parts.append(f"### {name}\n\n" + _quality_of(quality.Material(config), arguments))
+            print(parts[-1], file=sys.stderr)
+        return "\n".join(parts)
 
 
 def _stories(folder):
@@ -126,6 +131,11 @@ def _stories(folder):
     write_stories(corpus, DATA / STORIES)
     settings = demo_settings() | {"model": str(DATA / STORIES), "corpus": {"path": str(corpus)}, "init": {}}
     return RunConfig.from_dict(settings | {"tokens": {"size": 200}, "distill": {"max_length": 128}})
+
+
+def _abstracts(folder):
+    settings = demo_settings() | {"model": str(folder), "corpus": {"path": str(folder / "domain.jsonl")}, "init": {}}
+    return RunConfig.from_dict(settings | {"tokens": {"size": 400}, "distill": {"max_length": 128}})
 
 
 def _quality_of(material, arguments):
