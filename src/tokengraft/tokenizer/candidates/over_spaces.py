@@ -11,8 +11,8 @@ from tokengraft.tokenizer.merging import Merge
 
 WITHIN = 0.2
 """Share of the tokens that are learned within words first. Without it the space that a next word begins with goes to
-frequent words before it: of Llama-2's tokens on Hindi 60.8 % are saved by 800, and 63.3 with it; on Verilog 46.6 and 46.4,
-on biomedical text 18.4 both ways. Two fifths to four fifths save as much or up to 0.9 points less."""
+frequent words before it: of Llama-2's tokens on Hindi 60.8 % are saved by 800, and 63.3 with it; on Verilog 46.6 and
+46.4, on biomedical text 18.4 both ways. Two fifths to four fifths save as much or up to 0.9 points less."""
 
 
 def over_spaces(family: SentencePieceBPE, counts: Mapping[str, int], demand: Demand) -> Choice:

@@ -6,8 +6,8 @@ something else, around digits that the base keeps single, around characters of o
 Whether two neighbours are cut is told by these two alone, so a text encodes as its words do one by one, before and
 after.
 
-Where old rules run over the start of a word, or new ones shall (`lines`), neither spaces nor digits cut: what is counted
-then are lines, for an end of line joins nothing.
+Where old rules run over the start of a word, or new ones shall (`lines`), neither spaces nor digits cut: what is
+counted then are lines, for an end of line joins nothing.
 
 A character that the base spells as several bytes may get an entry. It stands for those bytes wherever it occurs, for no
 rule joins a byte to anything; and as no old rule knows it, rules that do come after all old ones.
@@ -99,8 +99,8 @@ class SentencePieceBPE:
     def _word_pattern(self) -> "re.Pattern[str]":
         """Spaces with what follows, or a run of characters that can merge, or one that cannot.
 
-        Alone stay decimals that no merge joins, but in lines, and those of one byte that have no entry, such as the end of a line: an
-        entry would save nothing there, and a model knows the byte.
+        Alone stay decimals that no merge joins, but in lines, and those of one byte that have no entry, such as the end
+        of a line: an entry would save nothing there, and a model knows the byte.
         """
         joined = {character for pair in merge_pairs(self.file.document) for character in "".join(pair)}
         alphabet = {entry for entry in self.file.vocabulary if len(entry) == 1} - {SPACE}
