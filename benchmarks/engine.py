@@ -2,8 +2,7 @@
 
     python benchmarks/engine.py speed      milliseconds a position, way by way, in turn
     python benchmarks/engine.py memory     peak memory of a step in a fresh process, beside the arithmetic
-    python benchmarks/engine.py quality    held-out KL against seconds, ours and Token Distillation's; with `--abstracts
-                                           DIR` on the model that `abstracts_model.py` trained there as well
+    python benchmarks/engine.py quality    held-out KL against seconds, ours and Token Distillation's
     python benchmarks/engine.py refit      the head: by steps, by the closing fit, by both; held-out cross-entropy
     python benchmarks/engine.py project    the arithmetic for 8 B parameters and 128 256 tokens
 
@@ -42,7 +41,8 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--ways", nargs="*", default=list(quality.OURS), help="which of ours, for quality")
-    parser.add_argument("--abstracts", type=Path, help="folder of abstracts_model.py, for quality")
+    parser.add_argument("--models", nargs="*", default=["bundled", "stories"], help="and abstracts, for quality")
+    parser.add_argument("--abstracts", type=Path, help="folder in which abstracts_model.py trained that model")
     parser.add_argument("--write", action="store_true", help="keep the result as a file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -115,14 +115,13 @@ def memory_table(_):
 def quality_table(arguments):
     """The bundled model on the demo's domain, stories260K on text that it wrote (`study.py`), and a third model."""
     with TemporaryDirectory() as folder:
-        cases = {"Bundled model, the demo's domain": None, "stories260K, text of its own": _stories(Path(folder))}
-        if arguments.abstracts:
-            cases["A tied model of 4 096 tokens, unread text of its own domain"] = _abstracts(arguments.abstracts)
-        parts = []
-        for name, config in cases.items():
-            parts.append(f"### {name}\n\n" + _quality_of(quality.Material(config), arguments))
-            print(parts[-1], file=sys.stderr)
-        return "\n".join(parts)
+        cases = {
+            "bundled": ("Bundled model, the demo's domain", lambda: None),
+            "stories": ("stories260K, text of its own", lambda: _stories(Path(folder))),
+            "abstracts": ("A tied model of 4 096 tokens, its own domain", lambda: _abstracts(arguments.abstracts)),
+        }
+        chosen = [cases[name] for name in arguments.models]
+        return "\n".join(f"### {name}\n\n" + _quality_of(quality.Material(of()), arguments) for name, of in chosen)
 
 
 def _stories(folder):
