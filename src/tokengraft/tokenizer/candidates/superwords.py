@@ -155,7 +155,7 @@ def _across(family: SuperwordBPE, lines: Lines, demand: Demand, known: set[str])
         refuse=lambda text: demand.refuse(text.encode()),
     )
     parts: dict[int, tuple[str, ...]] = {number: (text,) for text, number in numbers.items()}
-    made: list[Merge] = []
+    wanted: list[Merge] = []
     rejects: list[Reject] = []
     for merge in learned.merges:
         parts[merge.id] = parts[merge.left] + parts[merge.right]
@@ -166,10 +166,15 @@ def _across(family: SuperwordBPE, lines: Lines, demand: Demand, known: set[str])
             reason = "the split pattern may cut its end elsewhere, whatever follows"
             rejects.append(Reject(entry, merge.token.encode(), None, merge.count, reason))
         else:
-            pieces = [
-                piece
-                for ids in family.encode_entries([spell(part.encode()) for part in parts[merge.id]])
-                for piece in ids
-            ]
-            made.append(Merge(pieces[0], pieces[-1], 0, entry, merge.count, tuple(pieces), SUPERWORD))
-    return made, rejects[:50]
+            wanted.append(merge)
+    # All at once: a call for each superword took half of the time that a choice takes.
+    pretokens = sorted({pretoken for merge in wanted for pretoken in parts[merge.id]})
+    ids = dict(zip(pretokens, family.encode_entries([spell(text.encode()) for text in pretokens]), strict=True))
+    return [_superword(merge, [piece for text in parts[merge.id] for piece in ids[text]]) for merge in wanted], rejects[
+        :50
+    ]
+
+
+def _superword(merge: Merge, pieces: Sequence[int]) -> Merge:
+    """The superword of a run of pre-tokens, with its base ids."""
+    return Merge(pieces[0], pieces[-1], 0, spell(merge.token.encode()), merge.count, tuple(pieces), SUPERWORD)
