@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tokengraft.errors import TokenizerError
 from tokengraft.tokenizer import TokenizerFile, ceiling_of_texts, count_corpus, extend_tokenizer, family_of
+from tokengraft.tokenizer.candidates import seen_as
 from tokengraft.tokenizer.prune import prune_tokenizer
 from tokengraft.tokenizer.sentencepiece_model import NORMAL, USER_DEFINED, Piece, next_lower, read_pieces
 from tokengraft.tokenizer.tokens import CHARACTER
@@ -184,6 +185,27 @@ def test_where_merges_run_over_words_lines_are_counted(files, code):
     for method in ("continued-bpe", "superwords"):
         extension = extend_tokenizer(crossing, code, 40, method, processes=1)
         assert all(check.outcome != "failed" for check in extension.checks)
+
+
+@pytest.mark.parametrize(
+    ("rules", "units"),
+    [
+        ([["\n", "\n"]], ["▁the▁cat", "\n\n", "▁▁no", "\n"]),  # as Gemma has them
+        ([["\n", "\n"], ["\n", "▁"]], ["▁the▁cat\n\n▁▁no\n"]),
+    ],
+)
+def test_superwords_stay_inside_a_line_where_its_end_has_an_entry(files, code, rules, units):
+    file = files["sentencepiece"]
+    entries = ["<tool>", "\n", *map("".join, rules)]
+    vocabulary = {**file.document["model"]["vocab"], **{entry: file.size - 1 + n for n, entry in enumerate(entries)}}
+    merges = [*file.document["model"]["merges"], *rules]
+    base = changed(file, model={"vocab": vocabulary, "merges": merges})
+    family = seen_as("superwords", family_of(base))
+    assert family.splitter()("the cat\n\n  no\n") == units
+    extension = extend_tokenizer(base, code, 40, "superwords", processes=1)
+    assert all(check.outcome != "failed" for check in extension.checks)
+    over_ends = [token for token in extension.new_tokens if "\n" in token.token and token.token.strip("\n")]
+    assert bool(over_ends) == (len(units) == 1)
 
 
 def test_missing_bytes_are_refused(files):

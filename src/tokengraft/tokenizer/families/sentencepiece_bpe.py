@@ -15,7 +15,7 @@ rule joins a byte to anything; and as no old rule knows it, rules that do come a
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -97,17 +97,31 @@ class SentencePieceBPE:
 
     @cached_property
     def _word_pattern(self) -> "re.Pattern[str]":
-        """Spaces with what follows, or a run of characters that can merge, or one that cannot.
+        """Spaces with what follows, or a run of characters that can merge, or one that cannot; or such runs in a line.
 
         Alone stay decimals that no merge joins, but in lines, and those of one byte that have no entry, such as the end
-        of a line: an entry would save nothing there, and a model knows the byte.
+        of a line: an entry would save nothing there, and a model knows the byte. Where it has one, ends of line are a
+        run of their own in lines, unless old rules join them to something else.
         """
         joined = {character for pair in merge_pairs(self.file.document) for character in "".join(pair)}
         alphabet = {entry for entry in self.file.vocabulary if len(entry) == 1} - {SPACE}
-        single = {character for character in alphabet - joined if character.isdecimal()}
-        alone = (_without_entry() - alphabet) | (set() if self.lines else {SPACE, *single})
-        run = f"[^{''.join(map(re.escape, sorted(alone)))}]"
-        return re.compile(f"{run}+|." if self.lines else f"{SPACE}+{run}*|{run}+|.", re.DOTALL)
+        alone = _without_entry() - alphabet
+        if not self.lines:
+            single = {character for character in alphabet - joined if character.isdecimal()}
+            run = _other_than({SPACE, *single, *alone})
+            return re.compile(f"{SPACE}+{run}*|{run}+|.", re.DOTALL)
+        ends = {"\n"} if "\n" in alphabet and not self._ends_are_joined else set()
+        return re.compile("|".join([*(f"{end}+" for end in ends), f"{_other_than(alone | ends)}+", "."]), re.DOTALL)
+
+    @cached_property
+    def _ends_are_joined(self) -> bool:
+        """Whether an old rule joins an end of line to something else."""
+        return any("\n" in (made := "".join(pair)) and made.strip("\n") for pair in merge_pairs(self.file.document))
+
+
+def _other_than(characters: Set[str]) -> str:
+    """The set of all other characters, as a pattern."""
+    return f"[^{''.join(map(re.escape, sorted(characters)))}]"
 
 
 @lru_cache(maxsize=1)
