@@ -130,6 +130,12 @@ def test_merges_over_spaces_save_more_than_words_allow(over_spaces, code):
     assert all("▁" not in token.lstrip("▁") for token in tokens[:28]), "a fifth stays within words"
 
 
+@pytest.mark.parametrize("size", [1, 4, 6])
+def test_there_are_as_many_as_asked_for(make_tokenizer, code, size):
+    for kind in ("gpt2", "sentencepiece"):
+        assert len(extend_tokenizer(make_tokenizer(kind), code, size, "superwords", processes=1).new_tokens) == size
+
+
 def test_the_extension_can_be_extended_again(extended, over_spaces, english):
     for file in (extended.file, over_spaces.file):
         again = extend_tokenizer(file, [*english, "zyx wvu " * 9], 10, processes=1)
