@@ -138,11 +138,11 @@ def _abstracts(folder):
 
 
 def _quality_of(material, arguments):
-    rate, finals = quality.best_rate(material, steps=arguments.steps)
+    (rate, cut), finals = quality.best_way(material, steps=arguments.steps)
     curves = {name: [] for name in ("Token Distillation, the plain way", *arguments.ways)}
     for seed in range(arguments.seeds):
         curves["Token Distillation, the plain way"].append(
-            quality.token_distillation(material, steps=arguments.steps, seed=seed, rate=rate)
+            quality.token_distillation(material, steps=arguments.steps, seed=seed, rate=rate, parts=cut)
         )
         for name in arguments.ways:
             curves[name].append(quality.ours(material, steps=arguments.steps, seed=seed, **quality.OURS[name]))
@@ -159,12 +159,13 @@ def _quality_of(material, arguments):
             + (f"{statistics.median(known):.2f} ({len(known)} of {len(share)} seeds)" if known else "never")
             + " |"
         )
-    tried = ", ".join(f"{rate:g}: {final:.4f}" for rate, final in finals.items())
+    size = material.settings.tokens_per_step
+    tried = ", ".join(f"{rate:g} in steps of {size // cut}: {final:.4f}" for (rate, cut), final in finals.items())
     return (
-        f"{len(material.windows)} windows, {arguments.steps} steps of 2 048 base tokens for every way, "
+        f"{len(material.windows)} windows, {arguments.steps} steps of 2 048 base tokens where nothing else is said, "
         f"{arguments.seeds} seeds; CPU seconds of this process, looks at the held-out KL left out. Input rows alone: "
-        f"heads rest. Token Distillation at its best rate, {rate:g} of the table's entry size "
-        f"(final KL of the first seed by rate: {tried})."
+        f"heads rest. Token Distillation in {arguments.steps * cut} steps of {size // cut} at a rate of {rate:g} "
+        f"of the table's entry size, its best (final KL of the first seed: {tried})."
         "\n\n| way | held-out KL at the end | CPU seconds | share of Token Distillation's time until its final KL |\n"
         "|---|---|---|---|\n" + "\n".join(lines) + "\n"
     )

@@ -12,6 +12,7 @@ the demo's domain. The table of the head's targets is `benchmarks/study_head.py`
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,23 @@ HALF = {"head_objective": "0.5*ce + 0.5*chain-rule"}
 PUBLISHED = {"objective": "hidden-mse", "snippet": 50, "snippets_per_token": 100}
 """Token Distillation's own layer, length and number of snippets (its example.py: target_layer −1, 50, 100)."""
 
+ALONE = {
+    "first_objective": None, "windows": "documents", "window_before": 16, "window_after": 32, "rate_inputs": 0.15,
+    "piece_share": 0.0, "betas": [0.9, 0.999],
+}  # fmt: skip
+"""What all variants share: each row learns alone, in whole text. What is the default since is a variant of its own."""
+TODAY = {name: list(value) if isinstance(value, tuple) else value
+         for name, value in asdict(DistillConfig()).items() if name in ALONE}  # fmt: skip
+
 TOKEN_DISTILLATION = "hidden-mse (Token Distillation)"  # noqa: S105 (no password)
-DEFAULT = {"objective": DistillConfig().objective}
+THREE = {"objective": "0.5*kl + 0.5*hidden-mse + 0.2*ce"}
+DEFAULT = {"objective": DistillConfig().objective, **TODAY}
 FIT = {"refit_positions": 12_000}
 """The closing fit that is on by default, on as much text as the steps read; the other variants end with the steps."""
 OBJECTIVES = {
     "kl": {},
-    "three losses": DEFAULT,
-    "three losses, with the fit": DEFAULT | FIT,
+    "three losses": THREE,
+    "three losses, with the fit": THREE | FIT,
     "kl + hidden-mse, halves": {"objective": "0.5*kl + 0.5*hidden-mse"},
     "kl, with the fit": FIT,
     "kl, first-piece anchor": {"anchor": "first-piece"},
@@ -73,6 +83,8 @@ OBJECTIVES = {
     "head: chain-rule": {"head_objective": "chain-rule"},
 }
 PAIRED = {
+    "three losses, exponential start, the fit": (USUAL, THREE | FIT),
+    "three losses, exponential start": (USUAL, THREE),
     "the default": (USUAL, DEFAULT | FIT),
     "the default, without its fit": (USUAL, DEFAULT),
     "Token Distillation, its snippets and start": (PIECES, PUBLISHED),
@@ -176,7 +188,7 @@ def settings_of(chosen: argparse.Namespace) -> dict[str, Any]:
     elif chosen.corpus:
         settings["corpus"] = {"path": chosen.corpus}
     # Variants differ from `kl` alone with a head taught by the text; what is the default is one of them.
-    settings["distill"] = {**sizes, "objective": "kl", "head_objective": "ce", "refit_positions": chosen.refit}
+    settings["distill"] = {**sizes, **ALONE, "objective": "kl", "head_objective": "ce", "refit_positions": chosen.refit}
     size = chosen.bytes or BYTES[chosen.model]
     settings["evaluation"] = {
         "max_bytes": size, "prompts": 2, "prompt_tokens": 24, "fertility_bytes": 20 * size, "window_bytes": 512,
@@ -213,7 +225,7 @@ def main() -> None:
         variants = {name: variants[name] for name in json.loads(chosen.only)}
     settings = settings_of(chosen)
     if chosen.which == "starts":
-        settings["distill"] |= DEFAULT
+        settings["distill"] |= THREE
     settings["study"] = {"variants": variants, "seeds": list(range(chosen.seeds)), "watch_every": 4, "choice": False}
     if TOKEN_DISTILLATION in variants:
         settings["study"]["target"] = TOKEN_DISTILLATION

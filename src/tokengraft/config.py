@@ -135,7 +135,7 @@ class DistillConfig:
     """Share of them that is replay text, where there is any."""
     max_length: int | None = None
     """Longest window in base tokens; None: the model's context, at most 1 024."""
-    objective: str = "0.5*kl + 0.5*hidden-mse + 0.2*ce"
+    objective: str = "0.5*kl + 0.5*hidden-mse + 0.1*ce"
     """Of the input rows: an objective, or a sum of some: `kl + 0.5*hidden-mse@3`, `hidden-mse + auto*ce`. A number
     behind @ is a layer; `auto` makes a loss as large as the others together (αNTP)."""
     first_objective: str | None = None
@@ -150,12 +150,12 @@ class DistillConfig:
     """Train on stretches of so many base tokens around new tokens (Token Distillation: 50); None: on whole windows."""
     snippets_per_token: int = 100
     """Stretches for the sake of one new token, at most; windows around new tokens as well."""
-    windows: str = "documents"
+    windows: str = "auto"
     """`documents`: text as it is; `around`: short windows around new tokens, each getting its share. The head then
-    learns from whole text."""
-    window_before: int = 16
+    learns from whole text. `auto`: around them where fewer than 8 % of the tokens are new."""
+    window_before: int = 6
     """Base tokens before a new token, of windows around them."""
-    window_after: int = 32
+    window_after: int = 6
     """Base tokens behind it."""
     window_minimum: int = 8
     """A new token that lies in fewer windows is read again until it has so many."""
@@ -167,7 +167,12 @@ class DistillConfig:
     steps and are left to the closing fit. While a `first_objective` ends behind an early layer, they rest in any case.
     """
     temperature: float = 1.0
-    rate_inputs: float = 0.15
+    rate_inputs: float = 0.075
+    piece_share: float = 0.3
+    """Input rows learn from each other: what all that begin with a piece, end with it or hold it have in common, and
+    all new rows, moves at this share of their own rate; 0: each row learns alone."""
+    betas: tuple[float, ...] = (0.8, 0.9)
+    """Adam's, of the input rows: how much of the last step's gradient, and of its square, is kept."""
     rate_head: float = 0.1
     relative_rates: bool = True
     """Rates are shares of the root mean square entry of the old table; false: rates as they are."""

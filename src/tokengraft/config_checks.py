@@ -62,7 +62,7 @@ RULES = {
     "distill.position_decay": ABOVE_0,
     "distill.snippet": Rule(lambda value: value >= SHORTEST_WINDOW, f"{SHORTEST_WINDOW} or more"),
     "distill.snippets_per_token": FROM_1,
-    "distill.windows": Rule(lambda value: value in {"documents", "around"}, "documents or around"),
+    "distill.windows": Rule(lambda value: value in {"auto", "documents", "around"}, "auto, documents or around"),
     "distill.window_before": FROM_0,
     "distill.window_after": FROM_1,
     "distill.window_minimum": FROM_0,
@@ -77,6 +77,10 @@ RULES = {
     "distill.temperature": ABOVE_0,
     "distill.rate_inputs": ABOVE_0,
     "distill.rate_head": ABOVE_0,
+    "distill.piece_share": FROM_0,
+    "distill.betas": Rule(
+        lambda value: len(value) == 2 and all(0 <= beta < 1 for beta in value), "two shares from 0 to below 1"
+    ),
     "distill.warmup": SHARE,
     "distill.decay": SHARE,
     "distill.refit_positions": FROM_0,

@@ -16,6 +16,7 @@ from tokengraft.model.shared_prefix import NAMES, obstacle, sharing
 from tokengraft.phases.engine import pass_tokens
 from tokengraft.phases.row_settings import check_objectives
 from tokengraft.phases.rows import RowsPhase, distill, ready
+from tokengraft.phases.texts import reads_around
 from tokengraft.training.around import Reach, around
 from tokengraft.training.memory import halving
 from tokengraft.training.profile import Profile, part, profiling, step
@@ -191,6 +192,25 @@ def test_the_head_learns_from_whole_text_there(grafted, extension, windows, engi
     _, others, changed = training_text(grafted, extension, windows, windows[:1], resting, 0)
     assert (others, changed.replay_share) == ((), 0.0)
     distill(grafted, extension, windows, windows[:1], settings=dataclasses.replace(settings, steps=3))
+
+
+def test_short_windows_are_read_where_new_tokens_are_rare_and_nothing_speaks_against_it(extension):
+    from tokengraft.training.windows import make_window
+
+    rare, dense = (
+        [make_window(np.array([0, *([5, 6] * count), 300]), extension.decomposition, 300)] for count in (12, 3)
+    )
+    usual = DistillConfig()
+    assert usual.windows == "auto"
+    assert reads_around(usual, rare, 300)  # 1 of 26
+    assert not reads_around(usual, dense, 300)  # 1 of 8
+    assert not reads_around(usual, [make_window(np.array([0, 5, 6]), extension.decomposition, 300)], 300)
+    for changes in ({"head_objective": "0.5*ce + 0.5*chain-rule"}, {"snippet": 20}, {"generated": 3}):
+        changed = dataclasses.replace(usual, **changes)
+        check_objectives(changed)
+        assert not reads_around(changed, rare, 300)
+    assert reads_around(dataclasses.replace(usual, windows="around"), dense, 300)
+    assert not reads_around(dataclasses.replace(usual, windows="documents"), rare, 300)
 
 
 def test_settings_that_do_not_go_together(engine_settings):

@@ -46,7 +46,7 @@ def test_each_text_begins_with_its_token_and_is_the_models_own(grafted, extensio
 def test_rows_are_trained_on_what_the_settings_say(grafted, extension):
     windows = training_windows(grafted, extension, [[5, 301, 6, 7, 8, 9, 10, 11, 12, 302]], SETTINGS)
     before = NewRows.read(grafted, 300, 330)
-    distill(grafted, extension, windows, settings=SETTINGS, snippet=16, snippets_per_token=1)
+    distill(grafted, extension, windows, settings=SETTINGS, snippet=16, snippets_per_token=1, piece_share=0.0)
     after = NewRows.read(grafted, 300, 330)
     moved = (after.inputs != before.inputs).any(1).nonzero()[:, 0].tolist()
     assert moved == [1, 2]

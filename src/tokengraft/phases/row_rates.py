@@ -1,5 +1,7 @@
 """Which optimiser moves which rows, and how fast."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -8,20 +10,29 @@ from torch.optim import Adam, Optimizer
 from tokengraft.config import DistillConfig
 from tokengraft.model.rows import NewRows
 from tokengraft.model.tables import Tables
+from tokengraft.training.piece_adam import Kinship, PieceAdam
 
 
-def row_optimizers(rows: NewRows, tables: Tables, base_size: int, settings: DistillConfig) -> list[Optimizer]:
+def row_optimizers(
+    rows: NewRows, tables: Tables, base_size: int, pieces: Sequence[Sequence[int]], settings: DistillConfig
+) -> list[Optimizer]:
     """One for the input rows, one for the head rows; a single one where the tables are tied.
 
     Relative rates are shares of the root mean square entry of the old table, because Adam moves an entry by about
     its rate whatever the gradient: 3e-4 is much for a table with entries of 0.01 and little for one of 1.
     """
-    groups: list[tuple[float, Tensor, list[Tensor]]] = [(settings.rate_inputs, tables.input_weight, [rows.inputs])]
-    if not rows.tied:
-        head: list[Tensor] = [rows.head, *([] if rows.bias is None else [rows.bias])]
-        groups.append((settings.rate_head, tables.head_weight, head))
     unit = _entry_size if settings.relative_rates else _absolute
-    return [Adam(members, lr=rate * unit(table[:base_size])) for rate, table, members in groups]
+    rate = settings.rate_inputs * unit(tables.input_weight[:base_size])
+    first, second = settings.betas
+    if settings.piece_share:
+        kinship = Kinship(pieces)
+        inputs: Optimizer = PieceAdam(rows.inputs, kinship, rate, settings.piece_share, betas=(first, second))
+    else:
+        inputs = Adam([rows.inputs], lr=rate, betas=(first, second))
+    if rows.tied:
+        return [inputs]
+    head: list[Tensor] = [rows.head, *([] if rows.bias is None else [rows.bias])]
+    return [inputs, Adam(head, lr=settings.rate_head * unit(tables.head_weight[:base_size]))]
 
 
 def _absolute(table: Float[Tensor, "base d"]) -> float:

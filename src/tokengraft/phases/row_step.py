@@ -42,12 +42,13 @@ class RowsPhase:
         self.head = Head(self.composed.base_head, self.composed.base_bias, find_projection(model))
         heads = HeadMixture.of(settings.head_objective)
         self.fit_share = fit_mixture(settings).soft_share
+        self.pieces = pieces_of(extension, sample)
         self.tree = None
         if heads.soft_share or self.fit_share:
-            self.tree = piece_tree(self.composed, self.head, pieces_of(extension, sample), sample)
+            self.tree = piece_tree(self.composed, self.head, self.pieces, sample)
         self.main = self._comparison(settings.objective, heads)
         self.first = self._first(heads)
-        self.switch = int(settings.first_share * settings.steps) if settings.first_objective else 0
+        self.lasts(settings.steps)
         self.place = 0
         """Steps done: which objective is on."""
         self._said: set[str] = set()
@@ -75,11 +76,17 @@ class RowsPhase:
         self._pass_tokens = pass_tokens(model, chosen, len(self.head.weight), longest)
         shared = can_share(model, chosen, longest)
         self.main = replace(self.main, passes=passes_of(self.main, shared=shared, cache=cache))
-        self.first = replace(self.first, passes=passes_of(self.first, shared=shared))
+        # What is kept for the sum answers a part of it too; another objective may ask for more.
+        known = cache if set(self.first.inputs.terms) <= set(self.main.inputs.terms) else None
+        self.first = replace(self.first, passes=passes_of(self.first, shared=shared, cache=known))
+
+    def lasts(self, steps: int) -> None:
+        """Sets how many steps the phase has: a share of them belongs to the first objective."""
+        self.switch = int(self.settings.first_share * steps) if self.settings.first_objective else 0
 
     def optimizers(self) -> list[Optimizer]:
         """One for the input rows, one for the head rows; a single one where the tables are tied."""
-        return row_optimizers(self.rows, self.composed.tables, self.composed.base_size, self.settings)
+        return row_optimizers(self.rows, self.composed.tables, self.composed.base_size, self.pieces, self.settings)
 
     @property
     def fit_plan(self) -> FitPlan | None:

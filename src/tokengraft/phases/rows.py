@@ -107,6 +107,7 @@ def ready(
         sharded(model, wanted=chosen.shard),
         checkpointed(model, wanted=chosen.gradient_checkpointing),
     ):
+        phase.lasts(steps)
         phase.prepare(longest, cache)
         yield
 

@@ -17,6 +17,9 @@ from tokengraft.training.around import Reach, around, head_only
 from tokengraft.training.snippets import snippets
 from tokengraft.training.windows import Window, collect_windows
 
+RARE = 0.08
+"""Share of new tokens below which short windows are read: ahead at 4 %, behind at 16 and 24 (docs/decisions/0035)."""
+
 GENERATED_LENGTH = 50
 """Base tokens of a text that the model writes itself, as in Token Distillation."""
 
@@ -53,6 +56,16 @@ def training_windows(model: Any, extension: Any, texts: Iterable[str], settings:
     )
 
 
+def reads_around(settings: DistillConfig, windows: Sequence[Window], base_size: int) -> bool:
+    """Whether short windows around new tokens are read in place of whole ones: as asked, or where these are rare."""
+    if settings.windows != "auto":
+        return settings.windows == "around"
+    if settings.generated or settings.snippet is not None or HeadMixture.of(settings.head_objective).soft_share:
+        return False
+    new = sum(int((window.student >= base_size).sum()) for window in windows)
+    return 0 < new < RARE * sum(len(window.student) for window in windows)
+
+
 def taught_windows(
     model: Any, extension: Any, windows: Sequence[Window], settings: DistillConfig, seed: int
 ) -> Sequence[Window]:
@@ -65,7 +78,7 @@ def taught_windows(
         length = settings.snippet or GENERATED_LENGTH
         return generated_windows(model, extension, per_token=settings.generated, length=length, seed=seed)
     pieces, prefix, size = extension.decomposition, extension.base.prefix_ids(), extension.base_size
-    if settings.windows == "around":
+    if reads_around(settings, windows, size):
         most, least = settings.snippets_per_token, settings.window_minimum
         spared = frozenset(getattr(extension, "steps", ()))
         reach = Reach(settings.window_before, settings.window_after, most, least, spared)
@@ -98,6 +111,6 @@ def training_text(
         if find_tables(model).tied:
             say("tied tables have no closing fit: while the head rests, new tokens are never learned as predictions")
         return taught, (), dataclasses.replace(settings, replay_share=0.0)
-    if settings.windows == "around":
+    if reads_around(settings, windows, extension.base_size):
         return taught, [*map(head_only, windows), *replay], settings
     return taught, replay, settings
